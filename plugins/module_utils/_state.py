@@ -1,0 +1,231 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a deployment leaves on an instance: the layout of the deployment root, its pointers, its retention and its lock."""
+
+import errno
+import fcntl
+import os
+import shutil
+import time
+
+from typing import List, Optional
+
+OUR_MARK = "agentless.codedeploy"
+ONGOING_SECONDS = 24 * 3600
+
+
+class StateError(Exception):
+    """The deployment root is in use or cannot be used; the message says by whom and what to do."""
+
+
+def deployment_folder(deployment_id: str) -> str:
+    """Return the folder name of a deployment id; of an ARN it is what follows C(deployment/).
+
+    :raises StateError: when the id cannot be a folder name.
+    """
+    return folder_name(deployment_id.split("deployment/")[-1], "deployment_id")
+
+
+def folder_name(name: str, what: str) -> str:
+    """Return C(name) when it is usable as the name of one folder.
+
+    :raises StateError: naming C(what) otherwise.
+    """
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
+        raise StateError(f"{what} {name!r} cannot be used as a folder name; give an id without '/'")
+    return name
+
+
+def replace_file(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Write C(data) so that a reader, or a crash, sees the old file or the new one and nothing in between."""
+    temporary = path + ".new"
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.rename(temporary, path)
+
+
+def read_file(path: str) -> Optional[bytes]:
+    """Return the content of a file, V(None) when there is no such file."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
+        raise
+
+
+class InstructionFiles:
+    """Paths of what is kept for one deployment group in C(deployment-instructions)."""
+
+    def __init__(self, directory: str, group_id: str) -> None:
+        prefix = os.path.join(directory, group_id)
+        self.directory = directory
+        self.group_id = group_id
+        self.cleanup = prefix + "-cleanup"
+        self.install_json = prefix + "-install.json"
+        self.manifest = prefix + "-manifest.json"
+        self.journal = prefix + "-journal"
+        self.lock = prefix + "-lock"
+        self.last_successful_install = prefix + "_last_successful_install"
+        self.most_recent_install = prefix + "_most_recent_install"
+
+
+class DeploymentPaths:
+    """Paths of one deployment: C(ROOT/group/deployment)."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.bundle = os.path.join(directory, "bundle.tar")
+        self.archive = os.path.join(directory, "deployment-archive")
+        self.logs = os.path.join(directory, "logs")
+        self.scripts_log = os.path.join(self.logs, "scripts.log")
+        self.appspec = os.path.join(directory, "appspec.json")
+        self.events = os.path.join(directory, "events.jsonl")
+        self.archive_manifest = os.path.join(directory, "archive-manifest.json")
+
+
+class DeploymentRoot:
+    """The deployment root of an instance, laid out as the CodeDeploy agent lays it out."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.instructions_directory = os.path.join(path, "deployment-instructions")
+        self.ongoing = os.path.join(path, "ongoing-deployment")
+        self.bundle_cache = os.path.join(path, "bundle-cache")
+        self.deployments_log = os.path.join(path, "deployment-logs", "codedeploy-agent-deployments.log")
+        state = os.path.join(os.path.dirname(os.path.abspath(path)), "state")
+        self.agent_pid_file = os.path.join(state, ".pid", "codedeploy-agent.pid")
+
+    def instructions(self, group_id: str) -> InstructionFiles:
+        """Return the paths of a deployment group's instructions."""
+        return InstructionFiles(self.instructions_directory, group_id)
+
+    def group(self, group_id: str) -> str:
+        """Return the folder with a group's deployments."""
+        return os.path.join(self.path, group_id)
+
+    def deployment(self, group_id: str, deployment: str) -> DeploymentPaths:
+        """Return the paths of a deployment."""
+        return DeploymentPaths(os.path.join(self.path, group_id, deployment))
+
+    def pointer(self, path: str) -> Optional[str]:
+        """Return the deployment folder that a C(_last_successful_install) or C(_most_recent_install) file names."""
+        content = read_file(path)
+        return os.fsdecode(content.strip()) or None if content else None
+
+    def point(self, path: str, directory: str) -> None:
+        """Make a pointer file name a deployment folder (no newline, as the agent)."""
+        os.makedirs(self.instructions_directory, exist_ok=True)
+        replace_file(path, os.fsencode(directory))
+
+    def prune(self, group_id: str, deployment: str, keep: int) -> List[str]:
+        """Remove a group's oldest deployments by the agent's rule and return their folders.
+
+        C(keep) counts the deployment that begins; the last successful one always stays.
+        """
+        group = self.group(group_id)
+        others = [name for name in _entries(group) if name != deployment]
+        surplus = len(others) - keep + 1
+        if surplus <= 0:
+            return []
+        kept = self.pointer(self.instructions(group_id).last_successful_install)
+        paths = [os.path.join(group, name) for name in others]
+        paths = sorted((path for path in paths if path != kept), key=_mtime)[:surplus]
+        for path in paths:
+            remove_tree(path)
+        return paths
+
+    def prune_cache(self) -> None:
+        """Remove the pushed bundles that no kept deployment links to any more."""
+        for name in _entries(self.bundle_cache):
+            path = os.path.join(self.bundle_cache, name)
+            if os.lstat(path).st_nlink < 2:
+                os.unlink(path)
+
+    def lock(self, group_id: str, owner: str) -> int:
+        """Take the group's lock without waiting and return its descriptor; it is held until that is closed.
+
+        :raises StateError: when a deployment holds it, naming that deployment.
+        """
+        os.makedirs(self.instructions_directory, exist_ok=True)
+        path = self.instructions(group_id).lock
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(descriptor, 4096).decode("utf-8", "replace").strip() or "another deployment"
+            os.close(descriptor)
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise StateError(
+                f"{holder} is in progress for deployment group {group_id} on this instance (lock {path}); "
+                "wait until it has ended, or stop it"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, owner.encode("utf-8", "replace"), 0)
+        return descriptor
+
+    def refuse_agent(self) -> None:
+        """Check that the CodeDeploy agent itself does not deploy here.
+
+        :raises StateError: while the agent runs or has a deployment in progress.
+        """
+        pid = read_file(self.agent_pid_file)
+        if pid and pid.strip().isdigit() and b"codedeploy" in (read_file(f"/proc/{int(pid)}/cmdline") or b""):
+            raise StateError(
+                f"the CodeDeploy agent is running on this instance (process {int(pid)}, {self.agent_pid_file}); "
+                "stop and disable it first: systemctl disable --now codedeploy-agent"
+            )
+        for name in _entries(self.ongoing):
+            path = os.path.join(self.ongoing, name)
+            young = time.time() - _mtime(path) < ONGOING_SECONDS
+            if young and OUR_MARK.encode() not in (read_file(path) or b""):
+                raise StateError(
+                    f"the CodeDeploy agent has an unfinished deployment {name} on this instance ({path}); "
+                    "wait until it has ended, or remove that file when the agent is gone"
+                )
+
+    def begin(self, deployment: str) -> None:
+        """Note that a deployment's events run, for whoever looks (the agent does at its start)."""
+        os.makedirs(self.ongoing, exist_ok=True)
+        replace_file(os.path.join(self.ongoing, deployment), OUR_MARK.encode())
+
+    def end(self, deployment: str) -> None:
+        """Remove the note that a deployment's events run."""
+        try:
+            os.unlink(os.path.join(self.ongoing, deployment))
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+
+
+def remove_tree(path: str) -> None:
+    """Remove a file, a link or a folder with all it holds; nothing there is fine."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def _entries(directory: str) -> List[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return []
+        raise
+
+
+def _mtime(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return 0.0
