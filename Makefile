@@ -1,0 +1,77 @@
+# Everything is made inside this directory. Needed before: git, make and python3 (3.10 or newer) with venv.
+
+PYTHON ?= python3
+KEEP ?=
+
+# Ansible's commands keep their files in the home directory unless told otherwise.
+export ANSIBLE_HOME := $(CURDIR)/build/ansible
+
+version := $(shell sed -n 's/^version: *//p' galaxy.yml)
+archive := build/agentless-codedeploy-$(version).tar.gz
+# Folders are listed too: their times tell of files that were removed.
+sources := galaxy.yml README.md LICENSE CHANGELOG.md \
+    $(shell find meta plugins roles playbooks docs changelogs extensions -name __pycache__ -prune -o -print 2>/dev/null)
+
+.PHONY: help setup demo test lint sanity unit test-matrix bench clean
+
+help:
+	@echo 'make setup        .venv with ansible-core, this collection and the tools for the tests'
+	@echo 'make demo         deploy a sample application to two instances on this machine (KEEP=1: leave it running)'
+	@echo 'make test         all tests with the newest ansible-core that $(PYTHON) serves'
+	@echo 'make test-matrix  the supported ansible-cores and Pythons of instances that are found on this machine'
+	@echo 'make bench        measure, and compare with the limits'
+	@echo 'make clean        remove everything that these made'
+
+setup: .venv/collection .venv/tools
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/ansible: requirements.txt | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --upgrade --requirement requirements.txt
+	@touch $@
+
+.venv/tools: tests/requirements.txt .venv/ansible
+	.venv/bin/python -m pip install --quiet --upgrade --requirement requirements.txt --requirement tests/requirements.txt
+	@touch $@
+
+$(archive): $(sources) | .venv/ansible
+	@mkdir -p build
+	.venv/bin/ansible-galaxy collection build --force --output-path build .
+
+# Among the virtual environment's own packages Ansible finds the collection from any directory, without a setting.
+.venv/collection: $(archive)
+	packages=$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	ANSIBLE_COLLECTIONS_PATH=$$packages .venv/bin/ansible-galaxy collection install \
+	    --force --no-deps --offline --collections-path $$packages $(archive)
+	@touch $@
+
+demo: .venv/collection
+	@KEEP=$(KEEP) examples/hollowweb/demo
+
+test: setup
+	@tests/tools/announce
+	$(MAKE) lint sanity unit
+
+lint: .venv/tools
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	tests/tools/typecheck
+	.venv/bin/yamllint --strict .
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/ansible-lint
+	.venv/bin/antsibull-changelog lint
+
+sanity: .venv/tools
+	tests/tools/sanity
+
+unit: setup
+	.venv/bin/python -m pytest tests
+
+test-matrix: setup
+	.venv/bin/python -m pytest tests/matrix
+
+bench: setup
+	.venv/bin/python tests/bench/run.py
+
+clean:
+	rm -rf .venv .venv-matrix build .mypy_cache .pytest_cache .ruff_cache .hypothesis
