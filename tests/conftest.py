@@ -1,16 +1,50 @@
 # Copyright: agentless.codedeploy contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all tests share: the collection imported from this checkout, and found there by Ansible's commands."""
+"""What all tests share: the collection imported from this checkout, a controller, and instances to deploy to."""
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import collection_loader
 import pytest
+from support import light_hosts as light
+from support.controller import Controller
+from support.local_fleet import LocalFleet
 
 collection_loader.register_collection()
+
+NEEDS_ROOT = "light_hosts"
+LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a run that is told to end do so as after Ctrl-C, so that fixtures clean up."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs root where there is none, except in CI, where nothing is left out."""
+    if light.available() or "CI" in os.environ:
+        return
+    without = [item for item in items if NEEDS_ROOT not in getattr(item, "fixturenames", ())]
+    left_out = [item for item in items if item not in without]
+    config.hook.pytest_deselected(items=left_out)
+    config.stash[LEFT_OUT] = len(left_out)
+    items[:] = without
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out."""
+    if config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"LEFT OUT: {config.stash[LEFT_OUT]} tests that start hosts of their own; they need root on Debian"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +59,53 @@ def collections_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("collections")
     collection_loader.link_collection(str(directory))
     return directory
+
+
+@pytest.fixture
+def make_controller(tmp_path: Path, collections_path: Path) -> Iterator[Callable[..., Controller]]:
+    """Give ``make_controller(virtual_environment=...)``; each call makes a controller with a store of its own."""
+    made: list[Controller] = []
+
+    def make(virtual_environment: Path = Path(sys.prefix)) -> Controller:
+        home = tmp_path / f"controller{len(made)}"
+        home.mkdir()
+        made.append(Controller(home, collections_path, virtual_environment))
+        return made[-1]
+
+    yield make
+    for controller in made:
+        controller.close()
+
+
+@pytest.fixture
+def controller(make_controller: Callable[..., Controller]) -> Controller:
+    """Give a controller with the ansible-core of the environment that runs the tests."""
+    return make_controller()
+
+
+@pytest.fixture
+def local_fleet(tmp_path: Path) -> Callable[..., LocalFleet]:
+    """Give ``local_fleet(count, **options)``: instances on this machine, options as of :class:`LocalFleet`."""
+
+    def make(count: int, **options: object) -> LocalFleet:
+        directory = tmp_path / "fleet"
+        directory.mkdir()
+        return LocalFleet(count, directory, **options)  # type: ignore[arg-type]  # options are checked there
+
+    return make
+
+
+@pytest.fixture
+def light_hosts(tmp_path: Path, checkout: Path) -> Iterator[Callable[[int], light.LightHosts]]:
+    """Give ``light_hosts(count)``: new hosts reached over ssh, as of :class:`support.light_hosts.LightHosts`."""
+    fleets: list[light.LightHosts] = []
+
+    def make(count: int) -> light.LightHosts:
+        directory = tmp_path / f"light-hosts{len(fleets)}"
+        directory.mkdir()
+        fleets.append(light.LightHosts(count, checkout / "build" / "light-hosts", directory))
+        return fleets[-1]
+
+    yield make
+    for fleet in fleets:
+        fleet.stop()
