@@ -30,9 +30,11 @@ _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_OBJECT_TAGS = re.compile(
-    r"!(ruby/(object(?!:Hash\Z)|struct|exception|range\Z|regexp\Z|class\Z|module\Z"
-    r"|(array|hash|hash-with-ivars|marshalable|string):)|(map|seq|str):)"
+_SCALAR_OBJECT_TAGS = re.compile(
+    r"!(ruby/((regexp|range|class|module|object:(BigDecimal|DateTime|Complex|Rational))\Z|string:)|str:)"
+)
+_COLLECTION_OBJECT_TAGS = re.compile(
+    r"!(ruby/(object(?!:Hash\Z)|struct|exception|range\Z|(array|hash|hash-with-ivars|marshalable|string):)|(map|seq|str):)"
 )
 _ORDERED_MAPPING_TAGS = ("!omap", "tag:yaml.org,2002:omap")
 _SET_TAGS = ("!set", "tag:yaml.org,2002:set")
@@ -177,7 +179,8 @@ class _Composer:
         if tag is None:
             return
         is_set = tag in _SET_TAGS and isinstance(event, yaml.MappingStartEvent)
-        if is_set or _OBJECT_TAGS.match(tag):
+        refused = _SCALAR_OBJECT_TAGS if isinstance(event, yaml.ScalarEvent) else _COLLECTION_OBJECT_TAGS
+        if is_set or refused.match(tag):
             _fail(f"the tag {tag} is not allowed in an AppSpec file; remove it", event.start_mark)
 
     def _sequence(self, start: Any, depth: int) -> _Built:
