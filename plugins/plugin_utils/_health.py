@@ -1,0 +1,220 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Deployment configurations, minimum healthy hosts and the order of instances by health. Pure: no input or output."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import (
+    HealthConstraintsInvalid,
+    InvalidDeploymentConfig,
+    NoInstances,
+)
+
+MinimumType = t.Literal["MOST_CONCURRENCY", "HOST_COUNT", "FLEET_PERCENT"]
+RevisionHealth = t.Literal["Current", "Old", "Unknown"]
+
+PREDEFINED_PREFIX = "CodeDeployDefault."
+_NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,100}\Z")
+_SHORTHAND = re.compile(r"type=(?P<type>[A-Z_]+),\s*value=(?P<value>-?[0-9]+)\Z")
+
+
+@dataclass(frozen=True)
+class DeploymentConfig:
+    """One deployment configuration.
+
+    ``type`` and ``value`` are those of ``minimumHealthyHosts``: HOST_COUNT a number of instances, FLEET_PERCENT 0 to 99
+    percent of them, MOST_CONCURRENCY (predefined OneAtATime alone) the number that may be in work at once.
+    """
+
+    name: str
+    type: MinimumType
+    value: int
+
+
+@dataclass(frozen=True)
+class InstanceHealth:
+    """What is known of an instance in its deployment group.
+
+    ``healthy`` is the result of its last deployment (None: never deployed to); ``revision`` compares what it runs with
+    the group's last successful revision.
+    """
+
+    name: str
+    healthy: bool | None
+    revision: RevisionHealth
+
+
+PREDEFINED = {
+    config.name: config
+    for config in (
+        DeploymentConfig(PREDEFINED_PREFIX + "OneAtATime", "MOST_CONCURRENCY", 1),
+        DeploymentConfig(PREDEFINED_PREFIX + "HalfAtATime", "FLEET_PERCENT", 50),
+        DeploymentConfig(PREDEFINED_PREFIX + "AllAtOnce", "HOST_COUNT", 0),
+    )
+}
+
+
+def deployment_config(value: str | t.Mapping[str, t.Any] | DeploymentConfig) -> DeploymentConfig:
+    """Read a deployment configuration.
+
+    :param value: the name of a predefined configuration, with or without ``CodeDeployDefault.``; the command line's
+        ``type=HOST_COUNT,value=8``; or a mapping in the API's shape (``minimumHealthyHosts``, as CreateDeploymentConfig
+        takes and GetDeploymentConfig returns it), in snake_case, or the bare ``{type, value}``.
+    :returns: the configuration; one without a name is named after its minimum (``HOST_COUNT=8``).
+    :raises InvalidDeploymentConfig: an unknown name, a value out of range, or a part that servers cannot have.
+    """
+    if isinstance(value, DeploymentConfig):
+        return value
+    if isinstance(value, str):
+        return _config_of_text(value.strip())
+    if isinstance(value, t.Mapping):
+        return _config_of_mapping(value)
+    raise InvalidDeploymentConfig(
+        f"A deployment configuration is a name or a mapping with minimum_healthy_hosts, not {value!r}.",
+        "InvalidDeploymentConfigName",
+    )
+
+
+def minimum_healthy_hosts(config: DeploymentConfig, total: int) -> int:
+    """The number of instances that must stay healthy, fixed once when a deployment starts.
+
+    A percentage is rounded up (half of 9 is 5). OneAtATime leaves all but one.
+
+    :param total: instances in the deployment group, at least 1.
+    :returns: 0 to ``total`` - 1.
+    :raises NoInstances: ``total`` is less than 1.
+    :raises HealthConstraintsInvalid: as many instances would have to stay healthy as there are.
+    """
+    if total < 1:
+        raise NoInstances("The deployment group has no instances.")
+    if config.type == "MOST_CONCURRENCY":
+        minimum = max(total - config.value, 0)
+    elif config.type == "HOST_COUNT":
+        minimum = config.value
+    else:
+        minimum = -(-total * config.value // 100)
+    if minimum >= total:
+        of_what = f"{config.value} % of {total}" if config.type == "FLEET_PERCENT" else f"{config.value}"
+        raise HealthConstraintsInvalid(
+            f"Deployment configuration {config.name} needs {minimum} healthy instances ({of_what}), the deployment "
+            f"group has {total}: no instance could ever be deployed to. Choose a configuration that needs at most "
+            f"{total - 1}, for example {PREDEFINED_PREFIX}OneAtATime."
+        )
+    return minimum
+
+
+def concurrency(config: DeploymentConfig, total: int) -> int:
+    """The number of instances that may be out of service at once: total less minimum healthy hosts, 1 or more."""
+    return total - minimum_healthy_hosts(config, total)
+
+
+def deployment_order(instances: t.Iterable[InstanceHealth]) -> list[str]:
+    """The order in which CodeDeploy deploys to instances: unhealthy, unknown, old, current.
+
+    An instance that was never deployed to counts as unhealthy there; it comes after those whose last deployment failed.
+    Inside a class the order given is kept.
+    """
+    return [instance.name for instance in sorted(instances, key=_order_class)]
+
+
+def _order_class(instance: InstanceHealth) -> int:
+    if instance.healthy is False:
+        return 0
+    if instance.healthy is None:
+        return 1
+    return {"Unknown": 2, "Old": 3, "Current": 4}[instance.revision]
+
+
+def _config_of_text(text: str) -> DeploymentConfig:
+    name = text if text.startswith(PREDEFINED_PREFIX) else PREDEFINED_PREFIX + text
+    if name in PREDEFINED:
+        return PREDEFINED[name]
+    shorthand = _SHORTHAND.match(text)
+    if shorthand:
+        return _custom(None, shorthand.group("type"), shorthand.group("value"))
+    raise InvalidDeploymentConfig(
+        f"There is no deployment configuration {text!r}. Predefined are {', '.join(sorted(PREDEFINED))}; a custom one "
+        "is a mapping with minimum_healthy_hosts (type HOST_COUNT or FLEET_PERCENT, and value).",
+        "DeploymentConfigDoesNotExist",
+    )
+
+
+def _config_of_mapping(value: t.Mapping[str, t.Any]) -> DeploymentConfig:
+    info = value.get("deployment_config_info", value.get("deploymentConfigInfo", value))
+    if not isinstance(info, t.Mapping):
+        raise InvalidDeploymentConfig(
+            f"deployment_config_info is a mapping, not {info!r}.", "InvalidDeploymentConfigName"
+        )
+    platform = info.get("compute_platform", info.get("computePlatform", "Server"))
+    if platform != "Server":
+        raise InvalidDeploymentConfig(
+            f"The deployment configuration is for compute platform {platform}; instances need one for Server.",
+            "InvalidComputePlatform",
+        )
+    if info.get("zonal_config", info.get("zonalConfig")):
+        raise InvalidDeploymentConfig(
+            "zonal_config is not supported by this version: remove it, or deploy to one zone at a time with --limit.",
+            "InvalidZonalDeploymentConfiguration",
+        )
+    name = info.get("deployment_config_name", info.get("deploymentConfigName"))
+    minimum = info.get("minimum_healthy_hosts", info.get("minimumHealthyHosts"))
+    if minimum is None and "type" in info:
+        minimum = info
+    if minimum is None and isinstance(name, str):
+        return _config_of_text(name)
+    if not isinstance(minimum, t.Mapping) or "type" not in minimum or "value" not in minimum:
+        raise InvalidDeploymentConfig(f"minimum_healthy_hosts is a mapping with type and value, not {minimum!r}.")
+    return _named(name, minimum["type"], minimum["value"])
+
+
+def _named(name: t.Any, minimum_type: t.Any, value: t.Any) -> DeploymentConfig:
+    if name is None:
+        return _custom(None, minimum_type, value)
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise InvalidDeploymentConfig(
+            f"deployment_config_name {name!r} must be 1 to 100 letters, digits or characters of +=,.@_-.",
+            "InvalidDeploymentConfigName",
+        )
+    if not name.startswith(PREDEFINED_PREFIX):
+        return _custom(name, minimum_type, value)
+    config = PREDEFINED.get(name)
+    if config is None or (minimum_type, _integer(value)) != (config.type, config.value):
+        raise InvalidDeploymentConfig(
+            f"deployment_config_name {name!r}: names that start with {PREDEFINED_PREFIX} are those of the predefined "
+            "configurations, and their values cannot be changed.",
+            "InvalidDeploymentConfigName",
+        )
+    return config
+
+
+def _custom(name: str | None, minimum_type: t.Any, value: t.Any) -> DeploymentConfig:
+    number = _integer(value)
+    if minimum_type == "HOST_COUNT":
+        if number < 0:
+            raise InvalidDeploymentConfig(f"minimum_healthy_hosts of type HOST_COUNT is 0 or more, not {value!r}.")
+        return DeploymentConfig(name or f"HOST_COUNT={number}", "HOST_COUNT", number)
+    if minimum_type == "FLEET_PERCENT":
+        if not 0 <= number <= 99:
+            raise InvalidDeploymentConfig(f"minimum_healthy_hosts of type FLEET_PERCENT is 0 to 99, not {value!r}.")
+        return DeploymentConfig(name or f"FLEET_PERCENT={number}", "FLEET_PERCENT", number)
+    if minimum_type == "MOST_CONCURRENCY":
+        raise InvalidDeploymentConfig(
+            f"minimum_healthy_hosts of type MOST_CONCURRENCY cannot be set, only {PREDEFINED_PREFIX}OneAtATime has it."
+        )
+    raise InvalidDeploymentConfig(
+        f"The type of minimum_healthy_hosts is HOST_COUNT or FLEET_PERCENT, not {minimum_type!r}."
+    )
+
+
+def _integer(value: t.Any) -> int:
+    if isinstance(value, str) and re.match(r"-?[0-9]+\Z", value.strip()):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidDeploymentConfig(f"The value of minimum_healthy_hosts is a whole number, not {value!r}.")
+    return value
