@@ -1,0 +1,229 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Create a deployment: check the request, take the group, and write the record in one transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import secrets
+import string
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import append_audit, audit
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_ending import abandon_row
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import owner_of, read_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import (
+    CodeDeployError,
+    InvalidInput,
+    NoInstances,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import (
+    ensure_application,
+    ensure_group,
+    ensure_instances,
+    ensure_revision,
+    instance_health,
+    instance_rows,
+    use_revision,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import (
+    deployment_order,
+    minimum_healthy_hosts,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import (
+    Abandoned,
+    ActiveDeployment,
+    Deployment,
+    DeploymentRequest,
+    JSONObject,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, StoreError, Transaction
+
+FILE_EXISTS_BEHAVIORS = ("DISALLOW", "OVERWRITE", "RETAIN")
+DESCRIPTION_LENGTH = 256
+_NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,100}\Z")
+_ID_CHARACTERS = string.ascii_uppercase + string.digits
+
+
+def create_deployment(store: Store, request: DeploymentRequest) -> Deployment:
+    """Write the record of a new deployment, all instances Pending, and take the group (CreateDeployment).
+
+    A deployment that a dead controller left active is ended first; the result's ``abandoned`` names it and the
+    instances that were in work then. With ``update_outdated_instances_only`` and every instance up to date the
+    deployment has no instances and has Succeeded at once.
+
+    :raises ActiveDeployment: the group has an active deployment and its controller lives.
+    :raises HealthConstraintsInvalid: the configuration is not possible for a group of this size.
+    :raises NoInstances: the group, or what a limit leaves of it, is empty.
+    :raises InvalidInput: a parameter breaks a rule of the API.
+    """
+    try:
+        _check(request)
+        minimum = minimum_healthy_hosts(request.config, len(set(request.instances)))
+        with store.transaction() as tx:
+            return _create(tx, request, minimum)
+    except StoreError:
+        raise
+    except CodeDeployError as error:
+        result = {"error_code": error.code, "error_message": error.message}
+        audit(store, request.owner, "CreateDeployment", _audited(request), result)
+        raise
+
+
+def _check(request: DeploymentRequest) -> None:
+    for kind, name in (("Application", request.application_name), ("DeploymentGroup", request.deployment_group_name)):
+        if not _NAME.match(name):
+            raise InvalidInput(
+                f"{kind} name {name!r} must be 1 to 100 letters, digits or characters of +=,.@_-.", f"Invalid{kind}Name"
+            )
+    if len(request.description or "") > DESCRIPTION_LENGTH:
+        length = len(request.description or "")
+        raise InvalidInput(
+            f"The description has {length} characters, at most {DESCRIPTION_LENGTH} are allowed.", "DescriptionTooLong"
+        )
+    if request.file_exists_behavior not in FILE_EXISTS_BEHAVIORS:
+        raise InvalidInput(
+            f"file_exists_behavior is {', '.join(FILE_EXISTS_BEHAVIORS)}, not {request.file_exists_behavior!r}.",
+            "InvalidFileExistsBehavior",
+        )
+    if not request.instances:
+        raise NoInstances(f"The deployment group {request.deployment_group_name!r} has no instances.")
+    for part in (request.limited_to, request.only):
+        if part is not None and not set(part) & set(request.instances):
+            raise NoInstances(f"None of {', '.join(part) or 'no hosts'} is in group {request.deployment_group_name!r}.")
+
+
+def _create(tx: Transaction, request: DeploymentRequest, minimum: int) -> Deployment:
+    application_id = ensure_application(tx, request.application_name)
+    group = ensure_group(tx, request.deployment_group_id, application_id, request.deployment_group_name)
+    abandoned = _take_group(tx, request)
+    if abandoned:
+        group = ensure_group(tx, request.deployment_group_id, application_id, request.deployment_group_name)
+    deployment_id = _new_id(tx)
+    revision_id = ensure_revision(
+        tx, application_id, request.revision, f"Application revision registered by Deployment ID: {deployment_id}"
+    )
+    instances = list(dict.fromkeys(request.instances))
+    ensure_instances(tx, request.deployment_group_id, instances)
+    rows = instance_rows(tx, request.deployment_group_id)
+    health = [instance_health(rows[name], group["target_revision_id"]) for name in instances]
+    targets = [name for name in deployment_order(health) if _takes_part(request, rows[name], revision_id)]
+    limited = request.limited_to is not None and not set(instances) <= set(request.limited_to)
+    healthy = {instance.name for instance in health if instance.healthy}
+    given = {
+        "deployment_id": deployment_id,
+        "revision_id": revision_id,
+        "previous_revision_id": group["target_revision_id"],
+        "limited": limited,
+        "total": len(instances),
+        "minimum_healthy": minimum,
+        "pending": len(targets),
+        "healthy_available": len(healthy),
+        "unhealthy_pending": len(set(targets) - healthy),
+    }
+    _insert(tx, request, given)
+    tx.execute_many(
+        "INSERT INTO targets (deployment_id, instance, position, status, healthy_before, last_updated_at)"
+        " VALUES (%s, %s, %s, 'Pending', %s, %s)",
+        [(deployment_id, name, position, name in healthy, tx.now) for position, name in enumerate(targets)],
+    )
+    if targets:
+        _note_use(tx, request, deployment_id, revision_id, limited)
+    result = {"deployment_id": deployment_id}
+    append_audit(tx, request.owner, "CreateDeployment", _audited(request), result, deployment_id)
+    return dataclasses.replace(read_deployment(tx, deployment_id), abandoned=abandoned)
+
+
+def _takes_part(request: DeploymentRequest, row: Row, revision_id: str) -> bool:
+    name = row["instance"]
+    if request.limited_to is not None and name not in request.limited_to:
+        return False
+    if request.only is not None and name not in request.only:
+        return False
+    return not (request.update_outdated_instances_only and row["healthy"] and row["revision_id"] == revision_id)
+
+
+def _take_group(tx: Transaction, request: DeploymentRequest) -> Abandoned | None:
+    row = tx.row(
+        f"SELECT * FROM deployments WHERE deployment_group_id = %s AND complete_time IS NULL {tx.lock_row}",
+        (request.deployment_group_id,),
+    )
+    if row is None:
+        return None
+    if not is_dead(owner_of(row), row["heartbeat"], tx.now):
+        raise ActiveDeployment(request.deployment_group_name, row["deployment_id"], owner_of(row))
+    return abandon_row(tx, row, request.owner)
+
+
+def _new_id(tx: Transaction) -> str:
+    while True:
+        deployment_id = "d-" + "".join(secrets.choice(_ID_CHARACTERS) for _position in range(9))
+        if tx.row("SELECT 1 FROM deployments WHERE deployment_id = %s", (deployment_id,)) is None:
+            return deployment_id
+
+
+def _insert(tx: Transaction, request: DeploymentRequest, given: JSONObject) -> None:
+    done = not given["pending"]
+    columns = {
+        **given,
+        "in_progress": 0,
+        "succeeded": 0,
+        "failed": 0,
+        "skipped": 0,
+        "deployment_group_id": request.deployment_group_id,
+        "application_name": request.application_name,
+        "deployment_group_name": request.deployment_group_name,
+        "deployment_config_name": request.config.name,
+        "minimum_healthy_hosts_type": request.config.type,
+        "minimum_healthy_hosts_value": request.config.value,
+        "status": "Succeeded" if done else "Created",
+        "create_time": tx.now,
+        "complete_time": tx.now if done else None,
+        "description": request.description,
+        "creator": request.creator,
+        "file_exists_behavior": request.file_exists_behavior,
+        "ignore_application_stop_failures": request.ignore_application_stop_failures,
+        "update_outdated_instances_only": request.update_outdated_instances_only,
+        "options": json.dumps(request.options),
+        "owner_host": request.owner.host,
+        "owner_pid": request.owner.pid,
+        "owner_pid_start": request.owner.pid_start,
+        "owner_user": request.owner.user,
+        "owner_run_id": request.owner.run_id,
+        "heartbeat": tx.now,
+    }
+    values = ", ".join(["%s"] * len(columns))
+    tx.execute(f"INSERT INTO deployments ({', '.join(columns)}) VALUES ({values})", list(columns.values()))
+
+
+def _note_use(tx: Transaction, request: DeploymentRequest, deployment_id: str, revision_id: str, limited: bool) -> None:
+    use_revision(tx, revision_id)
+    if not limited:
+        tx.execute(
+            "UPDATE deployment_groups SET last_attempted_deployment_id = %s WHERE deployment_group_id = %s",
+            (deployment_id, request.deployment_group_id),
+        )
+    if request.rollback_of:
+        tx.execute(
+            "UPDATE deployments SET rollback_triggering_deployment_id = %s, rollback_message = %s"
+            " WHERE deployment_id = %s",
+            (request.rollback_of, f"Rolls back deployment {request.rollback_of}.", deployment_id),
+        )
+        tx.execute(
+            "UPDATE deployments SET rollback_deployment_id = %s, rollback_message = %s WHERE deployment_id = %s",
+            (deployment_id, f"Rolled back by deployment {deployment_id}.", request.rollback_of),
+        )
+
+
+def _audited(request: DeploymentRequest) -> JSONObject:
+    parameters = dataclasses.asdict(request)
+    del parameters["owner"]
+    parameters["instances"] = len(request.instances)
+    # A parsed AppSpec and the like are in the deployment's own row.
+    options = request.options.items()
+    parameters["options"] = {name: value for name, value in options if not isinstance(value, (dict, list))}
+    return parameters

@@ -1,0 +1,141 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""End a deployment before its instances do: conclude, stop, or abandon what a dead controller left."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import append_audit
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import owner_of, read_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rows import (
+    conclude_if,
+    count_end,
+    end_target,
+    keep_hooks,
+    ledger_state,
+    locked_deployment,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import Verdict, conclusion
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, is_dead
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Abandoned, Deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
+
+
+def conclude(store: Store, deployment_id: str) -> Deployment:
+    """End a deployment to which no instance will come any more; does nothing to one that has ended.
+
+    An instance still in work is Unknown, which counts as failed. Those that never arrived fail one after the other in
+    the deployment's order, as instances do whose agent does not answer, until nothing pending may start; the rest is
+    Skipped.
+    """
+    with store.transaction() as tx:
+        row = locked_deployment(tx, deployment_id)
+        if row["complete_time"] is None:
+            _lose_unfinished(tx, row)
+            verdict = conclusion(ledger_state(row, tx.now))
+            while verdict is None:
+                target = tx.row(
+                    "SELECT * FROM targets WHERE deployment_id = %s AND status = 'Pending' ORDER BY position LIMIT 1",
+                    (deployment_id,),
+                )
+                assert target is not None
+                count_end(row, target, "Failed")
+                end_target(tx, row, target, "Failed", "The instance never arrived at the deployment.")
+                verdict = conclusion(ledger_state(row, tx.now))
+            conclude_if(tx, row, verdict)
+        return read_deployment(tx, deployment_id)
+
+
+def stop_deployment(store: Store, deployment_id: str, owner: Owner) -> t.Literal["Pending", "Succeeded"]:
+    """Start nothing any more in a deployment (StopDeployment); what is in work goes on to its next event.
+
+    :param owner: who asks.
+    :returns: ``Succeeded`` when the deployment has ended, ``Pending`` while instances are in work.
+    :raises CodeDeployError: DeploymentAlreadyCompleted.
+    """
+    with store.transaction() as tx:
+        row = locked_deployment(tx, deployment_id)
+        if row["complete_time"] is not None:
+            message = f"Deployment {deployment_id} has ended already: {row['status']}."
+            raise CodeDeployError(message, "DeploymentAlreadyCompleted")
+        tx.execute(
+            "UPDATE deployments SET stop_requested_time = COALESCE(stop_requested_time, %s) WHERE deployment_id = %s",
+            (tx.now, deployment_id),
+        )
+        row["stop_requested_time"] = tx.now
+        status: t.Literal["Pending", "Succeeded"] = "Pending" if row["in_progress"] else "Succeeded"
+        append_audit(tx, owner, "StopDeployment", {"deployment_id": deployment_id}, {"status": status}, deployment_id)
+        conclude_if(tx, row, conclusion(ledger_state(row, tx.now)))
+        return status
+
+
+def stop_requested(store: Store, deployment_id: str) -> bool:
+    """Whether somebody asked the deployment to stop."""
+    with store.transaction() as tx:
+        return locked_deployment(tx, deployment_id)["stop_requested_time"] is not None
+
+
+def dead_deployment(store: Store, deployment_group_id: str) -> Abandoned | None:
+    """The group's active deployment if its controller is dead, with the instances to reconcile before abandon()."""
+    with store.transaction() as tx:
+        row = tx.row(
+            "SELECT * FROM deployments WHERE deployment_group_id = %s AND complete_time IS NULL", (deployment_group_id,)
+        )
+        if row is None or not is_dead(owner_of(row), row["heartbeat"], tx.now):
+            return None
+        return Abandoned(row["deployment_id"], owner_of(row), _unfinished(tx, row))
+
+
+def abandon(store: Store, deployment_id: str, owner: Owner) -> Deployment:
+    """End a deployment whose controller is dead; does nothing to one that has ended.
+
+    Instances in work become Unknown and pending ones Skipped. It has the result that the rules give when every instance
+    was finished or in work, else it Failed.
+
+    :param owner: who asks.
+    :raises CodeDeployError: its controller lives.
+    """
+    with store.transaction() as tx:
+        row = locked_deployment(tx, deployment_id)
+        if row["complete_time"] is None:
+            if not is_dead(owner_of(row), row["heartbeat"], tx.now):
+                raise CodeDeployError(
+                    f"Deployment {deployment_id} is run by {owner_of(row)}, which lives: stop the deployment instead.",
+                    "DeploymentLimitExceeded",
+                )
+            abandon_row(tx, row, owner)
+        return read_deployment(tx, deployment_id)
+
+
+def abandon_row(tx: Transaction, row: Row, owner: Owner) -> Abandoned:
+    """End a dead controller's deployment inside a transaction; see abandon()."""
+    abandoned = Abandoned(row["deployment_id"], owner_of(row), _unfinished(tx, row))
+    _lose_unfinished(tx, row)
+    verdict = conclusion(ledger_state(row, tx.now)) or Verdict(
+        "Failed", "INTERNAL_ERROR", f"The controller that ran the deployment ended before it did: {owner_of(row)}."
+    )
+    result = {"status": verdict.status, "unfinished": abandoned.unfinished}
+    append_audit(tx, owner, "AbandonDeployment", {"deployment_id": row["deployment_id"]}, result, row["deployment_id"])
+    conclude_if(tx, row, verdict)
+    return abandoned
+
+
+def _lose_unfinished(tx: Transaction, row: Row) -> None:
+    for target in tx.rows(
+        "SELECT * FROM targets WHERE deployment_id = %s AND status = 'InProgress'", (row["deployment_id"],)
+    ):
+        count_end(row, target, "Unknown")
+        end_target(tx, row, target, "Unknown", "The controller ended before the instance did.")
+        keep_hooks(tx, row, target["instance"], "Unknown", (), None)
+
+
+def _unfinished(tx: Transaction, row: Row) -> list[str]:
+    rows = tx.rows(
+        "SELECT instance FROM targets WHERE deployment_id = %s AND status = 'InProgress' ORDER BY position",
+        (row["deployment_id"],),
+    )
+    return [target["instance"] for target in rows]

@@ -1,0 +1,188 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Start and finish the instances of a deployment and record their lifecycle events. One transaction each."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rows import (
+    beat,
+    conclude_if,
+    count_end,
+    end_target,
+    keep_hooks,
+    ledger_state,
+    locked_deployment,
+    save_counts,
+    target_row,
+    write_events,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InstanceNotPending
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import (
+    Candidate,
+    Decision,
+    conclusion,
+    decide,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import FinishStatus
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
+
+_HEARTBEAT_SECONDS = 15.0
+
+
+def ask_to_start(store: Store, deployment_id: str, instance: str) -> Decision:
+    """Ask whether a pending instance may start now; on go it is InProgress already.
+
+    ``stop`` ends the deployment in the same transaction when nothing is in work any more.
+
+    :raises DoesNotExist: the deployment has no such instance.
+    :raises InstanceNotPending: the instance was started before.
+    """
+    with store.transaction() as tx:
+        row = locked_deployment(tx, deployment_id)
+        target = target_row(tx, deployment_id, instance)
+        if row["complete_time"] is not None:
+            reason = f"Deployment {deployment_id} has ended: {row['status']}. {row['error_message'] or ''}"
+            return Decision("stop", reason.rstrip())
+        if target["status"] != "Pending":
+            raise InstanceNotPending(
+                f"Instance {instance!r} of deployment {deployment_id} is {target['status']} already."
+            )
+        state = ledger_state(row, tx.now)
+        decision = decide(state, Candidate(instance, bool(target["healthy_before"])))
+        if decision.action == "go":
+            _start(tx, row, target)
+        elif decision.action == "stop":
+            conclude_if(tx, row, conclusion(state))
+        else:
+            _note_wait(tx, row)
+        return decision
+
+
+def record_event(store: Store, deployment_id: str, instance: str, event: t.Mapping[str, t.Any]) -> None:
+    """Record one lifecycle event of an instance in work, replacing what was known of that event.
+
+    :param event: ``{lifecycle_event_name, status, start_time, end_time, diagnostics: {error_code, script_name, message,
+        log_tail}}``, times in epoch seconds; of the log tail the last 4 KB are kept.
+    """
+    with store.transaction() as tx:
+        target_row(tx, deployment_id, instance)
+        write_events(tx, deployment_id, instance, [event])
+        beat(tx, deployment_id)
+
+
+def finish_instance(
+    store: Store,
+    deployment_id: str,
+    instance: str,
+    status: FinishStatus,
+    events: t.Sequence[t.Mapping[str, t.Any]] = (),
+    message: str | None = None,
+    hooks: t.Mapping[str, int] | None = None,
+) -> str:
+    """Record how an instance ended; ends the deployment when it was the last, or the last in work after the stop rule.
+
+    A pending instance may fail without having started (it could not be reached). An instance that was Unknown when its
+    deployment ended takes a later result; the deployment's own status stays.
+
+    :param hooks: number of scripts of each event of the revision that the instance has installed now, None: unknown.
+    :returns: the deployment's status after this.
+    :raises InstanceNotPending: the instance has ended otherwise already, or never started and cannot have succeeded.
+    """
+    with store.transaction() as tx:
+        row = locked_deployment(tx, deployment_id)
+        target = target_row(tx, deployment_id, instance)
+        write_events(tx, deployment_id, instance, events)
+        if target["status"] == status:
+            return str(row["status"])
+        if row["complete_time"] is not None:
+            return _late_result(tx, row, target, status, message, events, hooks)
+        if target["status"] not in ("InProgress", "Pending") or (target["status"], status) == ("Pending", "Succeeded"):
+            raise _cannot_finish(row, target, status)
+        count_end(row, target, status)
+        end_target(tx, row, target, status, message)
+        keep_hooks(tx, row, instance, status, events, hooks)
+        row["blocked_since"] = None
+        save_counts(tx, row)
+        return conclude_if(tx, row, conclusion(ledger_state(row, tx.now)))
+
+
+def reconcile(
+    store: Store,
+    deployment_id: str,
+    instance: str,
+    status: FinishStatus,
+    events: t.Sequence[t.Mapping[str, t.Any]] = (),
+    message: str | None = None,
+    hooks: t.Mapping[str, int] | None = None,
+) -> str:
+    """Record what an instance's own event log says of a deployment whose controller died; see finish_instance()."""
+    return finish_instance(store, deployment_id, instance, status, events, message, hooks)
+
+
+def heartbeat(store: Store, deployment_id: str) -> None:
+    """Show that the deployment's controller lives; to be called while an instance works for long without an event."""
+    with store.transaction() as tx:
+        beat(tx, deployment_id)
+
+
+def _start(tx: Transaction, row: Row, target: Row) -> None:
+    row["pending"] -= 1
+    row["in_progress"] += 1
+    row["healthy_available" if target["healthy_before"] else "unhealthy_pending"] -= 1
+    row["blocked_since"] = None
+    save_counts(tx, row)
+    tx.execute(
+        "UPDATE deployments SET status = 'InProgress', start_time = COALESCE(start_time, %s) WHERE deployment_id = %s",
+        (tx.now, row["deployment_id"]),
+    )
+    tx.execute(
+        "UPDATE targets SET status = 'InProgress', start_time = %s, last_updated_at = %s"
+        " WHERE deployment_id = %s AND instance = %s",
+        (tx.now, tx.now, row["deployment_id"], target["instance"]),
+    )
+    tx.execute(
+        "UPDATE instances SET last_deployment_id = %s WHERE deployment_group_id = %s AND instance = %s",
+        (row["deployment_id"], row["deployment_group_id"], target["instance"]),
+    )
+
+
+def _note_wait(tx: Transaction, row: Row) -> None:
+    if not row["in_progress"] and row["blocked_since"] is None:
+        tx.execute("UPDATE deployments SET blocked_since = %s WHERE deployment_id = %s", (tx.now, row["deployment_id"]))
+    if tx.now - row["heartbeat"] > _HEARTBEAT_SECONDS:
+        beat(tx, row["deployment_id"])
+
+
+def _late_result(
+    tx: Transaction,
+    row: Row,
+    target: Row,
+    status: str,
+    message: str | None,
+    events: t.Sequence[t.Mapping[str, t.Any]],
+    hooks: t.Mapping[str, int] | None,
+) -> str:
+    if target["status"] != "Unknown":
+        raise _cannot_finish(row, target, status)
+    end_target(tx, row, target, status, message)
+    latest = "deployment_group_id = %s AND instance = %s AND last_deployment_id = %s"
+    key = (row["deployment_group_id"], target["instance"], row["deployment_id"])
+    if status == "Succeeded":
+        row["failed"] -= 1
+        row["succeeded"] += 1
+        save_counts(tx, row)
+        tx.execute(f"UPDATE instances SET healthy = TRUE, revision_id = %s WHERE {latest}", (row["revision_id"], *key))
+    if tx.row(f"SELECT 1 FROM instances WHERE {latest}", key):
+        keep_hooks(tx, row, target["instance"], status, events, hooks)
+    return str(row["status"])
+
+
+def _cannot_finish(row: Row, target: Row, status: str) -> InstanceNotPending:
+    return InstanceNotPending(
+        f"Instance {target['instance']!r} of deployment {row['deployment_id']} is {target['status']}, "
+        f"it cannot become {status}."
+    )

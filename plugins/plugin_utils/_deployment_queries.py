@@ -1,0 +1,229 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read deployments, their instances and lifecycle events."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import DoesNotExist
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import (
+    LIFECYCLE_EVENTS,
+    Deployment,
+    DeploymentStatus,
+    JSONObject,
+    Target,
+    TargetStatus,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
+
+_DEPLOYMENT = (
+    "SELECT deployments.*, used.revision, previous.revision AS previous_revision FROM deployments"
+    " JOIN revisions AS used ON used.revision_id = deployments.revision_id"
+    " LEFT JOIN revisions AS previous ON previous.revision_id = deployments.previous_revision_id"
+)
+_EVENT_POSITION = {name: position for position, name in enumerate(LIFECYCLE_EVENTS)}
+
+
+def read_deployment(tx: Transaction, deployment_id: str) -> Deployment:
+    """Read one deployment inside a transaction.
+
+    :raises DoesNotExist: there is no such deployment.
+    """
+    row = tx.row(f"{_DEPLOYMENT} WHERE deployment_id = %s", (deployment_id,))
+    if row is None:
+        raise no_deployment(deployment_id)
+    return _deployment(tx, row)
+
+
+def no_deployment(deployment_id: str) -> DoesNotExist:
+    """The error for an unknown deployment id."""
+    return DoesNotExist(f"There is no deployment {deployment_id} in the store.")
+
+
+def owner_of(row: Row) -> Owner:
+    """The controller process that a deployment's row names."""
+    return Owner(row["owner_host"], row["owner_pid"], row["owner_pid_start"], row["owner_user"], row["owner_run_id"])
+
+
+def get_deployment(store: Store, deployment_id: str) -> Deployment:
+    """One deployment (GetDeployment).
+
+    :raises DoesNotExist: there is no such deployment.
+    """
+    with store.transaction() as tx:
+        return read_deployment(tx, deployment_id)
+
+
+def list_deployments(
+    store: Store,
+    statuses: t.Sequence[DeploymentStatus] | None = None,
+    application_name: str | None = None,
+    deployment_group_name: str | None = None,
+    deployment_group_id: str | None = None,
+    created_from: float | None = None,
+    created_to: float | None = None,
+    limit: int = 100,
+) -> list[Deployment]:
+    """Deployments by the filters of ListDeployments, newest first.
+
+    :param created_from: earliest creation time, epoch seconds; ``created_to`` the latest.
+    """
+    conditions: list[str] = []
+    parameters: list[t.Any] = []
+    if statuses:
+        conditions.append(f"status IN ({', '.join(['%s'] * len(statuses))})")
+        parameters.extend(statuses)
+    for condition, value in (
+        ("application_name = %s", application_name),
+        ("deployment_group_name = %s", deployment_group_name),
+        ("deployment_group_id = %s", deployment_group_id),
+        ("create_time >= %s", created_from),
+        ("create_time <= %s", created_to),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            parameters.append(value)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    with store.transaction() as tx:
+        rows = tx.rows(f"{_DEPLOYMENT}{where} ORDER BY create_time DESC, deployment_id LIMIT %s", [*parameters, limit])
+        return [_deployment(tx, row) for row in rows]
+
+
+def active_deployment(store: Store, deployment_group_id: str) -> Deployment | None:
+    """The deployment that holds the group now, also when its controller is dead."""
+    with store.transaction() as tx:
+        row = tx.row(f"{_DEPLOYMENT} WHERE deployment_group_id = %s AND complete_time IS NULL", (deployment_group_id,))
+        return _deployment(tx, row) if row else None
+
+
+def last_successful_deployment(store: Store, deployment_group_id: str) -> Deployment | None:
+    """The group's last successful deployment (not a limited one): what a rollback goes back to."""
+    with store.transaction() as tx:
+        row = tx.row(
+            f"{_DEPLOYMENT} WHERE deployment_id ="
+            " (SELECT last_successful_deployment_id FROM deployment_groups WHERE deployment_group_id = %s)",
+            (deployment_group_id,),
+        )
+        return _deployment(tx, row) if row else None
+
+
+def last_successful_revision(store: Store, deployment_group_id: str) -> JSONObject | None:
+    """The revision of the group's last successful deployment; None before the first one."""
+    deployment = last_successful_deployment(store, deployment_group_id)
+    return deployment.revision if deployment else None
+
+
+def get_targets(store: Store, deployment_id: str, statuses: t.Sequence[TargetStatus] | None = None) -> list[Target]:
+    """The instances of a deployment in its order, with their lifecycle events (BatchGetDeploymentTargets).
+
+    :raises DoesNotExist: there is no such deployment.
+    """
+    with store.transaction() as tx:
+        if tx.row("SELECT 1 FROM deployments WHERE deployment_id = %s", (deployment_id,)) is None:
+            raise no_deployment(deployment_id)
+        targets = tx.rows("SELECT * FROM targets WHERE deployment_id = %s ORDER BY position", (deployment_id,))
+        events = tx.rows("SELECT * FROM lifecycle_events WHERE deployment_id = %s", (deployment_id,))
+    of_instance: dict[str, list[Row]] = {}
+    for event in events:
+        of_instance.setdefault(event["instance"], []).append(event)
+    return [
+        _target(target, of_instance.get(target["instance"], []))
+        for target in targets
+        if not statuses or target["status"] in statuses
+    ]
+
+
+def get_target(store: Store, deployment_id: str, instance: str) -> Target:
+    """One instance of a deployment with its lifecycle events (GetDeploymentTarget).
+
+    :raises DoesNotExist: the deployment has no such instance.
+    """
+    with store.transaction() as tx:
+        key = (deployment_id, instance)
+        target = tx.row("SELECT * FROM targets WHERE deployment_id = %s AND instance = %s", key)
+        events = tx.rows("SELECT * FROM lifecycle_events WHERE deployment_id = %s AND instance = %s", key)
+    if target is None:
+        raise DoesNotExist(f"Deployment {deployment_id} has no instance {instance!r}.", "DeploymentTargetDoesNotExist")
+    return _target(target, events)
+
+
+def unfinished_instances(store: Store, deployment_id: str) -> list[str]:
+    """Instances that were started and whose end nobody recorded."""
+    return [target.target_id for target in get_targets(store, deployment_id, ["InProgress", "Unknown"])]
+
+
+def _deployment(tx: Transaction, row: Row) -> Deployment:
+    order = tx.rows("SELECT instance FROM targets WHERE deployment_id = %s ORDER BY position", (row["deployment_id"],))
+    window = row["total"] - row["minimum_healthy"]
+    return Deployment(
+        deployment_id=row["deployment_id"],
+        deployment_group_id=row["deployment_group_id"],
+        application_name=row["application_name"],
+        deployment_group_name=row["deployment_group_name"],
+        deployment_config_name=row["deployment_config_name"],
+        status=row["status"],
+        error_information={"code": row["error_code"], "message": row["error_message"]} if row["error_code"] else None,
+        revision=json.loads(row["revision"]),
+        previous_revision=json.loads(row["previous_revision"]) if row["previous_revision"] else None,
+        create_time=row["create_time"],
+        start_time=row["start_time"],
+        complete_time=row["complete_time"],
+        deployment_overview={
+            "Pending": row["pending"],
+            "InProgress": row["in_progress"],
+            "Succeeded": row["succeeded"],
+            "Failed": row["failed"],
+            "Skipped": row["skipped"],
+            "Ready": 0,
+        },
+        description=row["description"],
+        creator=row["creator"],
+        file_exists_behavior=row["file_exists_behavior"],
+        ignore_application_stop_failures=bool(row["ignore_application_stop_failures"]),
+        update_outdated_instances_only=bool(row["update_outdated_instances_only"]),
+        limited=bool(row["limited"]),
+        options=json.loads(row["options"]),
+        rollback_info=_rollback_info(row),
+        total=row["total"],
+        minimum_healthy_hosts=row["minimum_healthy"],
+        window=window,
+        batch_size=max(1, min(window, len(order))),
+        order=[target["instance"] for target in order],
+        owner=owner_of(row),
+        heartbeat=row["heartbeat"],
+    )
+
+
+def _rollback_info(row: Row) -> JSONObject | None:
+    names = ("rollback_deployment_id", "rollback_triggering_deployment_id", "rollback_message")
+    info = {name: row[name] for name in names if row[name] is not None}
+    return info or None
+
+
+def _target(target: Row, events: list[Row]) -> Target:
+    events = sorted(events, key=lambda event: _EVENT_POSITION.get(event["lifecycle_event_name"], len(_EVENT_POSITION)))
+    return Target(
+        deployment_id=target["deployment_id"],
+        target_id=target["instance"],
+        status=target["status"],
+        start_time=target["start_time"],
+        last_updated_at=target["last_updated_at"],
+        message=target["message"],
+        lifecycle_events=[_event(event) for event in events],
+    )
+
+
+def _event(row: Row) -> JSONObject:
+    diagnostics = {name: row[name] for name in ("error_code", "script_name", "message", "log_tail")}
+    return {
+        "lifecycle_event_name": row["lifecycle_event_name"],
+        "status": row["status"],
+        "start_time": row["start_time"],
+        "end_time": row["end_time"],
+        "diagnostics": diagnostics if any(diagnostics.values()) else None,
+    }
