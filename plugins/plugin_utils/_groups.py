@@ -148,7 +148,7 @@ def apply_results(tx: Transaction, deployment: Row, succeeded: bool) -> None:
         "deployment_group_id = %s AND instance IN"
         " (SELECT instance FROM targets WHERE deployment_id = %s AND status IN ({statuses}))"
     )
-    if succeeded and not deployment["limited"]:
+    if succeeded:
         tx.execute(
             "UPDATE instances SET revision_id = NULL WHERE revision_id IN (%s, %s) AND "
             + attempted.format(statuses="'Failed', 'Unknown'"),

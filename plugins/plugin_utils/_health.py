@@ -109,9 +109,22 @@ def minimum_healthy_hosts(config: DeploymentConfig, total: int) -> int:
     return minimum
 
 
-def concurrency(config: DeploymentConfig, total: int) -> int:
-    """The number of instances that may be out of service at once: total less minimum healthy hosts, 1 or more."""
-    return total - minimum_healthy_hosts(config, total)
+def batch_size_of(hosts: t.Any, config: str | t.Mapping[str, t.Any] | DeploymentConfig) -> int:
+    """The number of instances that may be out of service at once: all less those that must stay healthy.
+
+    :param hosts: a list of instances, or their number as an int or in digits.
+    :returns: 1 or more, because Ansible's ``serial`` takes 0 for all hosts; 1 for no instances.
+    :raises InvalidDeploymentConfig: the configuration is wrong, or ``hosts`` is neither list nor number.
+    :raises HealthConstraintsInvalid: the configuration is not possible for so few instances.
+    """
+    read = deployment_config(config)
+    if isinstance(hosts, (str, int)) and not isinstance(hosts, bool) and re.match(r"[0-9]+\Z", str(hosts)):
+        total = int(hosts)
+    elif isinstance(hosts, t.Collection) and not isinstance(hosts, (str, bytes)):
+        total = len(hosts)
+    else:
+        raise InvalidDeploymentConfig(f"Hosts are a list or a number of 0 or more, not {hosts!r}.", "InvalidInput")
+    return total - minimum_healthy_hosts(read, total) if total else 1
 
 
 def deployment_order(instances: t.Iterable[InstanceHealth]) -> list[str]:
