@@ -15,6 +15,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._appspec_valu
     as_data,
     as_text,
     leading_integer,
+    printable,
     shown,
     stripped,
 )
@@ -40,8 +41,8 @@ class AppSpecProblem(_Problem):
 
     def __str__(self) -> str:
         if self.value is MISSING:
-            return "%s: %s" % (self.key_path, self.rule)
-        return "%s: %s: %s" % (self.key_path, shown(self.value), self.rule)
+            return printable("%s: %s" % (self.key_path, self.rule))
+        return printable("%s: %s: %s" % (self.key_path, shown(self.value), self.rule))
 
 
 class AppSpecError(Exception):

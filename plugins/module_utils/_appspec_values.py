@@ -106,8 +106,13 @@ def shown(value: Any) -> str:
     if isinstance(value, OctalInteger):
         return value.digits
     text = ":" + value.name if isinstance(value, Symbol) else json.dumps(as_data(value), ensure_ascii=False)
-    text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    text = printable(text)
     return text if len(text) <= SHOWN_LENGTH else text[: SHOWN_LENGTH - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """Returns a text on one line, with escapes for what a terminal would not show."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def _inspect(value: Any) -> str:
