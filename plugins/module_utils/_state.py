@@ -2,14 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a deployment leaves on an instance: the layout of the deployment root, its pointers, its retention and its lock."""
+"""What a deployment leaves on an instance: the deployment root's layout, its pointers, its retention and its lock."""
 
 import errno
 import fcntl
 import os
 import shutil
 import time
-
 from typing import List, Optional
 
 OUR_MARK = "agentless.codedeploy"
@@ -144,10 +143,11 @@ class DeploymentRoot:
         return paths
 
     def prune_cache(self) -> None:
-        """Remove the pushed bundles that no kept deployment links to any more."""
+        """Remove the pushed bundles that no kept deployment links to any more, and what a killed run left of one."""
         for name in _entries(self.bundle_cache):
             path = os.path.join(self.bundle_cache, name)
-            if os.lstat(path).st_nlink < 2:
+            complete = "." not in name
+            if os.lstat(path).st_nlink < 2 if complete else _mtime(path) < time.time() - ONGOING_SECONDS:
                 os.unlink(path)
 
     def lock(self, group_id: str, owner: str) -> int:

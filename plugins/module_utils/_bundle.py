@@ -1,0 +1,175 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""DownloadBundle: get a deployment's bundle and unpack it into its deployment-archive."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from typing import Any, Callable, Dict, List, Optional
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import (
+    CHUNK,
+    BundleError,
+    manifest,
+    unpack,
+)
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import (
+    DeploymentPaths,
+    DeploymentRoot,
+    read_file,
+    remove_tree,
+    replace_file,
+)
+
+Download = Callable[[str, Dict[str, str], str], str]
+
+
+def download_bundle(
+    bundle: Dict[str, Any], root: DeploymentRoot, paths: DeploymentPaths, download: Optional[Download] = None
+) -> None:
+    """Get the bundle, unpack it beside the deployment-archive and put it in that place as a whole.
+
+    :param bundle: as the option C(bundle) of M(agentless.codedeploy.lifecycle_events).
+    :param download: what fetches a URL into a file and returns the SHA-256 of its content.
+    :raises BundleError: and nothing of this bundle is in the deployment-archive.
+    """
+    kind = bundle["type"]
+    source = _fetch(bundle, root, paths, download)
+    unpacked = paths.archive + ".new"
+    remove_tree(unpacked)
+    files = unpack(kind, source, unpacked)
+    top = None if kind == "directory" else _single_top_folder(unpacked)
+    remove_tree(paths.archive)
+    if top is None:
+        os.rename(unpacked, paths.archive)
+    else:
+        os.rename(os.path.join(unpacked, top), paths.archive)
+        os.rmdir(unpacked)
+        files = {name[len(top) + 1 :]: digest for name, digest in files.items()}
+    record = json.dumps(manifest(paths.archive, files), separators=(",", ":"))
+    replace_file(paths.archive_manifest, record.encode("ascii"), 0o600)
+
+
+def read_manifest(paths: DeploymentPaths) -> Optional[Dict[str, List[Any]]]:
+    """Return what M(agentless.codedeploy.lifecycle_events) recorded of a deployment-archive, V(None) if nothing."""
+    content = read_file(paths.archive_manifest)
+    try:
+        return json.loads(content.decode("ascii")) if content else None
+    except ValueError:
+        return None
+
+
+def _single_top_folder(directory: str) -> Optional[str]:
+    """Return the only entry when it is a folder that holds a name with C(appspec) in it, as the agent strips it."""
+    names = os.listdir(directory)
+    if len(names) != 1:
+        return None
+    top = os.path.join(directory, names[0])
+    if os.path.islink(top) or not os.path.isdir(top):
+        return None
+    return names[0] if any("appspec" in name.lower() for name in os.listdir(top)) else None
+
+
+def _fetch(bundle: Dict[str, Any], root: DeploymentRoot, paths: DeploymentPaths, download: Optional[Download]) -> str:
+    """Return the path of the bundle; C(bundle.tar) of the deployment is, or links to, an archive."""
+    remove_tree(paths.bundle)
+    path, digest = bundle.get("path"), bundle.get("digest")
+    if bundle["type"] == "directory":
+        if not path or not os.path.isdir(path):
+            raise BundleError(f"there is no folder {path} on this instance")
+        return path
+    if digest:
+        _fetch_cached(bundle, root, paths, download)
+    elif bundle.get("url") or bundle.get("remove_source"):
+        _obtain(bundle, paths.bundle + ".new", download)
+        os.rename(paths.bundle + ".new", paths.bundle)
+    elif not path or not os.path.isfile(path):
+        raise BundleError(f"there is no file {path} on this instance")
+    else:
+        _check(path, bundle.get("checksum"), _sha256(path) if bundle.get("checksum") else "")
+        os.symlink(os.path.abspath(path), paths.bundle)
+    return paths.bundle
+
+
+def _fetch_cached(
+    bundle: Dict[str, Any], root: DeploymentRoot, paths: DeploymentPaths, download: Optional[Download]
+) -> None:
+    """Make C(bundle.tar) a link to the bundle in the cache, putting it there first when it is not."""
+    digest = bundle["digest"]
+    if not re.match(r"[0-9a-f]{64}\Z", digest):
+        raise BundleError(f"{digest!r} is not a SHA-256 in hexadecimal digits")
+    cached = os.path.join(root.bundle_cache, digest)
+    if os.path.exists(cached):
+        _link(cached, paths.bundle)
+        if bundle.get("path") and bundle.get("remove_source"):
+            remove_tree(bundle["path"])
+    else:
+        os.makedirs(root.bundle_cache, exist_ok=True)
+        incoming = f"{cached}.{os.getpid()}"
+        try:
+            _obtain(bundle, incoming, download)
+            _link(incoming, paths.bundle)
+            os.rename(incoming, cached)
+        finally:
+            remove_tree(incoming)
+    root.prune_cache()
+
+
+def _obtain(bundle: Dict[str, Any], target: str, download: Optional[Download]) -> None:
+    """Bring the bundle from C(path), or else from C(url), into a new file of our own and check its content."""
+    path = bundle.get("path")
+    remove_tree(target)
+    try:
+        if path and os.path.isfile(path):
+            if bundle.get("remove_source"):
+                shutil.move(path, target)
+            else:
+                shutil.copyfile(path, target)
+            os.chmod(target, 0o600)
+            if os.geteuid() == 0:
+                os.chown(target, 0, 0)
+            digest = _sha256(target)
+        elif bundle.get("url") and download:
+            digest = download(bundle["url"], bundle.get("headers") or {}, target)
+        else:
+            missing = path or bundle.get("digest")
+            raise BundleError(f"the bundle is not on this instance any more ({missing}); push it again")
+        _check("the bundle that arrived", bundle.get("checksum"), digest)
+        _check("the bundle that arrived", bundle.get("digest") and "sha256:" + bundle["digest"], digest)
+    except BaseException:
+        remove_tree(target)
+        raise
+
+
+def _link(cached: str, path: str) -> None:
+    try:
+        os.link(cached, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+            raise
+        shutil.copyfile(cached, path)
+
+
+def _check(what: str, checksum: Optional[str], digest: str) -> None:
+    if not checksum:
+        return
+    kind, _colon, wanted = checksum.partition(":")
+    if kind != "sha256" or not wanted:
+        raise BundleError(f"the checksum {checksum!r} is not of the form sha256:<hexadecimal digits>")
+    if digest != wanted.lower():
+        raise BundleError(f"{what} has SHA-256 {digest}, expected was {wanted}")
+
+
+def _sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while True:
+            chunk = stream.read(CHUNK)
+            if not chunk:
+                return digest.hexdigest()
+            digest.update(chunk)
