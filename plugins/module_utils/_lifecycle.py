@@ -1,0 +1,285 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run lifecycle events of a deployment on an instance: which revision each takes, what follows from a failure."""
+
+import base64
+import json
+import os
+import time
+import traceback
+from typing import Any, Dict, List, Optional
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle import (
+    Download,
+    download_bundle,
+    read_manifest,
+)
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import BundleError
+from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks import diagnostics, run_scripts
+from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_log import HookLog
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install import (
+    InstallError,
+    apply_install,
+    plan_install,
+)
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import EventLog
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import (
+    DeploymentPaths,
+    DeploymentRoot,
+    StateError,
+    deployment_folder,
+    folder_name,
+    read_file,
+    replace_file,
+)
+
+BEFORE_TRAFFIC = ("BeforeBlockTraffic", "AfterBlockTraffic")
+OF_PREVIOUS_REVISION = BEFORE_TRAFFIC + ("ApplicationStop",)
+HOOK_EVENTS = OF_PREVIOUS_REVISION + (
+    "BeforeInstall",
+    "AfterInstall",
+    "ApplicationStart",
+    "BeforeAllowTraffic",
+    "AfterAllowTraffic",
+    "ValidateService",
+)
+APPSPEC_FILENAMES = ("appspec.yml", "appspec.yaml")
+
+
+class EventError(Exception):
+    """A lifecycle event failed for a reason that is not a script's; the message goes into its diagnostics."""
+
+
+class Lifecycle:
+    """One call's lifecycle events of one deployment.
+
+    :param options: the module's parameters, see M(agentless.codedeploy.lifecycle_events).
+    :param download: what fetches a bundle's URL, V(None) when the bundle has none.
+    :raises StateError: for an id that cannot be a folder.
+    """
+
+    def __init__(self, options: Dict[str, Any], download: Optional[Download] = None) -> None:
+        self.options = options
+        self.events: List[str] = options["events"]
+        self.root = DeploymentRoot(options["root"])
+        self.group_id = folder_name(options["deployment_group_id"], "deployment_group_id")
+        self.deployment = deployment_folder(options["deployment_id"])
+        self.paths = self.root.deployment(self.group_id, self.deployment)
+        self.instructions = self.root.instructions(self.group_id)
+        self._download = download
+        self._rollback = (
+            options.get("deployment_creator") == "codeDeployRollback" and options.get("deployment_type") == "BLUE_GREEN"
+        )
+
+    def run(self, log: EventLog) -> None:
+        """Run the events in their order up to the first failure, each noted in the event log."""
+        failed_event = None
+        self.root.begin(self.deployment)
+        try:
+            for event in self.events:
+                if self._run_event(event, log):
+                    continue
+                if not (self.options.get("ignore_application_stop_failures") and event in OF_PREVIOUS_REVISION):
+                    failed_event = event
+                    break
+        finally:
+            self.root.end(self.deployment)
+        log.finish("Failed" if failed_event else "Succeeded", failed_event)
+
+    def _run_event(self, event: str, log: EventLog) -> bool:
+        start = time.time()
+        log.event(event, "InProgress", start)
+        try:
+            outcome = self._perform(event)
+        except (EventError, BundleError, InstallError, StateError) as error:
+            outcome = diagnostics("UnknownError", str(error))
+        except OSError as error:
+            outcome = diagnostics("UnknownError", f"{event} failed on this instance: {error}")
+        except Exception as error:
+            where = self._record_error(event)
+            outcome = diagnostics("UnknownError", f"{event} failed unexpectedly: {error!r}; details are in {where}")
+        succeeded = outcome is None or outcome["error_code"] == "Success"
+        log.event(
+            event, "Succeeded" if succeeded else "Failed", start, time.time(), outcome or diagnostics(), outcome is None
+        )
+        return succeeded
+
+    def _perform(self, event: str) -> Optional[Dict[str, str]]:
+        """Run one event; V(None) when there is nothing to do."""
+        if event == "DownloadBundle":
+            self._download_bundle()
+            return diagnostics()
+        if event == "Install":
+            self._install()
+            return diagnostics()
+        if event not in HOOK_EVENTS and event not in (self.options.get("custom_events") or []):
+            raise EventError(f"Unsupported command type: {event}.")
+        paths = self.revision_of(event)
+        scripts = (self.spec(paths).get("hooks") or {}).get(event) if paths else None
+        if paths is None or not scripts:
+            return None
+        log = HookLog(self.paths.scripts_log, self.root.deployments_log, self.deployment)
+        try:
+            return run_scripts(event, scripts, paths.archive, self._variables(event), log)
+        finally:
+            log.close()
+
+    def revision_of(self, event: str, downloaded: bool = False) -> Optional[DeploymentPaths]:
+        """Return the paths of the revision that an event's scripts come from, V(None) when there is none.
+
+        :param downloaded: take it that DownloadBundle has run.
+        """
+        pointer = None
+        if event in OF_PREVIOUS_REVISION or self._rollback and event in ("BeforeAllowTraffic", "AfterAllowTraffic"):
+            pointer = self.instructions.last_successful_install
+            if self._rollback and event in BEFORE_TRAFFIC:
+                pointer = self.instructions.most_recent_install
+        if pointer is None or downloaded or os.path.isdir(self.paths.archive):
+            return self.paths
+        directory = self.root.pointer(pointer)
+        return DeploymentPaths(directory) if directory else None
+
+    def previous_appspec_required(self) -> Optional[Dict[str, str]]:
+        """Return path and content (Base64) of an AppSpec file which this call needs parsed, V(None) if none is.
+
+        A revision that the CodeDeploy agent left has no parsed AppSpec beside it.
+        """
+        downloaded = False
+        for event in self.events:
+            downloaded = downloaded or event == "DownloadBundle"
+            paths = None if event in ("DownloadBundle", "Install") else self.revision_of(event, downloaded)
+            if paths is None or paths.directory == self.paths.directory or self.options.get("previous_appspec"):
+                continue
+            path = self._appspec_file(paths)
+            if path and not os.path.exists(paths.appspec):
+                content = base64.b64encode(read_file(path) or b"").decode("ascii")
+                return {"path": path, "content": content}
+        return None
+
+    def _appspec_file(self, paths: DeploymentPaths) -> Optional[str]:
+        top = os.path.realpath(paths.archive) + os.sep
+        for name in (self.options.get("appspec_filename"),) + APPSPEC_FILENAMES:
+            path = os.path.join(paths.archive, name) if name else ""
+            if os.path.isfile(path) and os.path.realpath(path).startswith(top):
+                return path
+        return None
+
+    def spec(self, paths: DeploymentPaths) -> Dict[str, Any]:
+        """Return the parsed AppSpec of a revision.
+
+        :raises EventError: when there is none, or it is not valid.
+        """
+        current = paths.directory == self.paths.directory
+        spec = None
+        if os.path.isdir(paths.archive):
+            kept = read_file(paths.appspec)
+            given = self.options.get("appspec" if current else "previous_appspec")
+            spec = given if given and (current or not kept) else json.loads(kept.decode("ascii")) if kept else None
+        if spec is None:
+            name = self.options.get("appspec_filename") or APPSPEC_FILENAMES[0]
+            raise EventError(
+                f'There is no AppSpec file at the revision-relative path "{name}": '
+                f'it was expected at "{os.path.join(paths.archive, name)}"'
+            )
+        self.valid(spec)
+        return spec
+
+    def valid(self, spec: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+        """Return the parsed AppSpec itself.
+
+        :raises EventError: when it is a list of errors, or is for another operating system.
+        """
+        if spec is None:
+            return None
+        errors = list(spec.get("errors") or [])
+        if not errors and spec.get("os") != "linux":
+            errors.append(f"os: {spec.get('os')!r}: this instance runs Linux; an AppSpec for it has os: linux")
+        if errors:
+            raise EventError("The AppSpec file is not valid: " + "; ".join(str(error) for error in errors))
+        return spec
+
+    def _download_bundle(self) -> None:
+        self.root.prune(self.group_id, self.deployment, self.options.get("revisions_to_keep") or 5)
+        os.makedirs(self.paths.directory, exist_ok=True)
+        bundle = self.options.get("bundle")
+        if not bundle:
+            raise EventError("DownloadBundle needs to know where the bundle is: the option bundle is missing")
+        download_bundle(bundle, self.root, self.paths, self._download)
+        spec = self.options.get("appspec")
+        if spec:
+            replace_file(self.paths.appspec, json.dumps(spec).encode("ascii"), 0o600)
+        self.root.point(self.instructions.most_recent_install, self.paths.directory)
+
+    def _install(self) -> None:
+        os.makedirs(self.paths.directory, exist_ok=True)
+        spec = self.spec(self.paths)
+        self._check_event_names(spec)
+        os.makedirs(self.root.instructions_directory, exist_ok=True)
+        plan = plan_install(
+            self.paths.archive,
+            spec,
+            self.options.get("file_exists_behavior") or "DISALLOW",
+            self.instructions,
+            read_manifest(self.paths),
+            self.options.get("destination_root") or "/",
+        )
+        apply_install(plan, self.instructions)
+        self.root.point(self.instructions.last_successful_install, self.paths.directory)
+
+    def _check_event_names(self, spec: Dict[str, Any]) -> None:
+        """Check the hooks against the list of all events, which only some callers give."""
+        possible = self.options.get("all_possible_lifecycle_events")
+        if not possible:
+            return
+        hooks = spec.get("hooks") or {}
+        unknown = [event for event in hooks if event not in possible]
+        if unknown:
+            raise EventError(f"appspec.yml file contains unknown lifecycle events: {unknown}")
+        custom = [event for event in possible if event not in HOOK_EVENTS + ("DownloadBundle", "Install")]
+        missing = [event for event in custom if event not in hooks]
+        if missing:
+            raise EventError(f"the AppSpec file has no hooks for the lifecycle events {missing}")
+
+    def _variables(self, event: str) -> Dict[str, str]:
+        """Return the deployment variables of a script."""
+        options = self.options
+        revision = options.get("revision") or {}
+        s3 = revision.get("s3_location") or {}
+        variables = {
+            "LIFECYCLE_EVENT": event,
+            "DEPLOYMENT_ID": self.deployment,
+            "APPLICATION_NAME": options.get("application_name"),
+            "DEPLOYMENT_GROUP_NAME": options.get("deployment_group_name"),
+            "DEPLOYMENT_GROUP_ID": self.group_id,
+            "BUNDLE_BUCKET": s3.get("bucket"),
+            "BUNDLE_KEY": s3.get("key"),
+            "BUNDLE_VERSION": s3.get("version"),
+            "BUNDLE_ETAG": s3.get("e_tag"),
+            "BUNDLE_COMMIT": (revision.get("git_hub_location") or {}).get("commit_id"),
+        }
+        if (options.get("destination_root") or "/") != "/":
+            variables["DESTINATION_ROOT"] = options["destination_root"]
+        return {name: str(value) for name, value in variables.items() if value is not None}
+
+    def _record_error(self, event: str) -> str:
+        """Append the traceback to a log on the instance and return its path."""
+        path = os.path.join(os.path.dirname(self.root.deployments_log), "agentless.codedeploy-errors.log")
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
+                stream.write(f"{time.ctime()} {self.deployment} {event}\n{traceback.format_exc()}\n")
+        except OSError:
+            return "no log: it could not be written"
+        return path
+
+
+def bundle_download(bundle: Optional[Dict[str, Any]]) -> Optional[Download]:
+    """Return what fetches the bundle's URL, V(None) when it has none."""
+    if not bundle or not bundle.get("url"):
+        return None
+    from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_url import fetch_url
+
+    return fetch_url

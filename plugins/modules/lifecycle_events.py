@@ -1,0 +1,363 @@
+#!/usr/bin/python
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: lifecycle_events
+short_description: Run lifecycle events of a deployment on an instance
+description:
+  - Runs CodeDeploy's lifecycle events on the host itself, in the given order, up to the first one that fails. Files and
+    folders are laid out below O(root) as the CodeDeploy agent does, so a host can move from the agent to this module
+    and back.
+  - C(ApplicationStop), C(BeforeBlockTraffic) and C(AfterBlockTraffic) run the scripts of the last successfully
+    installed revision, all other events those of the new one. An event without scripts succeeds without doing anything.
+  - The events run in a process and session of their own, so they go on when the connection is lost. The module answers
+    when they have ended or when O(wait) seconds have passed, whichever comes first; RV(events_log) tells the rest.
+  - A failed event is a normal answer with RV(status) V(Failed). The module itself fails only when nothing was run
+    because another deployment of the group, or the CodeDeploy agent, is at work on the host, or because of its options.
+notes:
+  - Runs on the instance. It needs Python 3.6 or newer there and nothing else; C(setfacl) for C(acls) of an AppSpec,
+    C(su) for C(runas), C(sudo) for C(sudo).
+  - Without root everything works that does not need it; foreign owners and C(runas) do.
+author:
+  - agentless.codedeploy contributors
+extends_documentation_fragment:
+  - agentless.codedeploy._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is touched. RV(plan) tells what C(Install) would do when the revision can be looked into without
+        unpacking it (a folder, or an archive that was unpacked before), and which scripts would run.
+  diff_mode:
+    support: none
+  platform:
+    platforms: linux
+options:
+  deployment_id:
+    description: Identifier of the deployment, such as V(d-ABCDEFGHI). Of an ARN the part after C(deployment/) is used.
+    type: str
+    required: true
+  deployment_group_id:
+    description: Identifier of the deployment group; the name of its folder below O(root).
+    type: str
+    required: true
+  deployment_group_name:
+    description: Name of the deployment group, given to the scripts as E(DEPLOYMENT_GROUP_NAME).
+    type: str
+    default: ''
+  application_name:
+    description: Name of the application, given to the scripts as E(APPLICATION_NAME).
+    type: str
+    default: ''
+  deployment_creator:
+    description: What created the deployment, in CodeDeploy's words; V(codeDeployRollback) for an automatic rollback.
+    type: str
+    default: user
+  deployment_type:
+    description:
+      - With V(BLUE_GREEN) and O(deployment_creator=codeDeployRollback) the events around traffic take their scripts
+        from the revision before, as the CodeDeploy agent does.
+    type: str
+    choices: [IN_PLACE, BLUE_GREEN]
+    default: IN_PLACE
+  revision:
+    description:
+      - The revision in the shape of CodeDeploy's RevisionLocation, in snake case. Only gives the scripts their
+        E(BUNDLE_BUCKET), E(BUNDLE_KEY), E(BUNDLE_VERSION), E(BUNDLE_ETAG) or E(BUNDLE_COMMIT).
+    type: dict
+    default: {}
+  bundle:
+    description: Where the bundle comes from. Required when O(events) has C(DownloadBundle).
+    type: dict
+    suboptions:
+      type:
+        description: Kind of bundle. V(tar) may be compressed in any way that Python reads; V(tgz) must be.
+        type: str
+        choices: [directory, tar, tgz, zip]
+        required: true
+      path:
+        description: Path of the bundle on the instance.
+        type: path
+      url:
+        description: Address to download the bundle from, when it is not at O(bundle.path). It may carry a signature.
+        type: str
+      headers:
+        description: HTTP headers for that address. They are not sent to another one it may redirect to.
+        type: dict
+        default: {}
+      checksum:
+        description: What the bundle must be, as C(sha256:) and 64 hexadecimal digits.
+        type: str
+      digest:
+        description:
+          - SHA-256 of the bundle in hexadecimal digits. A bundle with it in C(bundle-cache) below O(root) is used
+            instead of O(bundle.path) and O(bundle.url), and what comes from these is kept there.
+        type: str
+      remove_source:
+        description: Remove what is at O(bundle.path), which was copied there for this call alone.
+        type: bool
+        default: false
+  appspec:
+    description:
+      - The parsed AppSpec of the revision, or a dictionary whose C(errors) tell why there is none; these fail the first
+        event that needs it.
+      - By default what an earlier call for the same deployment was given.
+    type: dict
+  previous_appspec:
+    description: The same for the last successfully installed revision; only needed after RV(previous_appspec_required).
+    type: dict
+  appspec_filename:
+    description: Name of the AppSpec file in the revision, when it is neither V(appspec.yml) nor V(appspec.yaml).
+    type: str
+  events:
+    description: Lifecycle events to run, in order. CodeDeploy's own order is not enforced.
+    type: list
+    elements: str
+    required: true
+  custom_events:
+    description: Names of events of your own that O(events) may have; their scripts come from the new revision.
+    type: list
+    elements: str
+    default: []
+  all_possible_lifecycle_events:
+    description:
+      - All events that the deployment could have. When given, C(Install) refuses an AppSpec with hooks for any other
+        event, and events of your own without hooks.
+    type: list
+    elements: str
+  file_exists_behavior:
+    description:
+      - What C(Install) does about a file that is in the way and that the last deployment did not install, V(DISALLOW),
+        V(OVERWRITE) or V(RETAIN). A C(file_exists_behavior) in the AppSpec takes precedence.
+    type: str
+    default: DISALLOW
+  ignore_application_stop_failures:
+    description: Carry on after a failed C(ApplicationStop), C(BeforeBlockTraffic) or C(AfterBlockTraffic).
+    type: bool
+    default: false
+  root:
+    description: Deployment root, the folder that holds revisions and logs.
+    type: path
+    default: /opt/codedeploy-agent/deployment-root
+  destination_root:
+    description:
+      - Folder in which all destinations of the AppSpec lie, as if it were V(/). Scripts get it as E(DESTINATION_ROOT)
+        when it is another one.
+    type: path
+    default: /
+  revisions_to_keep:
+    description: How many revisions of the group to keep, the new one included. The last successful one always stays.
+    type: int
+    default: 5
+  wait:
+    description: Seconds to wait for the events before the module answers.
+    type: float
+    default: 10
+"""
+
+EXAMPLES = r"""
+- name: Deploy an archive that is on the instance
+  agentless.codedeploy.lifecycle_events:
+    deployment_id: d-ABCDEFGHI
+    deployment_group_id: hollowweb-production
+    deployment_group_name: production
+    application_name: HollowWeb
+    bundle:
+      type: tgz
+      path: /srv/bundles/hollowweb.tar.gz
+    appspec: "{{ lookup('ansible.builtin.file', 'hollowweb/appspec.yml') | agentless.codedeploy.appspec }}"
+    events: [ApplicationStop, DownloadBundle, BeforeInstall, Install, AfterInstall, ApplicationStart, ValidateService]
+  register: deployed
+  failed_when: deployed.status != 'Succeeded'
+
+- name: Run one event of a deployment again
+  agentless.codedeploy.lifecycle_events:
+    deployment_id: d-ABCDEFGHI
+    deployment_group_id: hollowweb-production
+    events: [ValidateService]
+"""
+
+RETURN = r"""
+status:
+  description: V(Succeeded), V(Failed), or V(InProgress) when O(wait) has passed; V(Pending) in check mode.
+  returned: always
+  type: str
+  sample: Succeeded
+failed_event:
+  description: The event that ended the call.
+  returned: always
+  type: str
+  sample: ApplicationStart
+events:
+  description: Every requested event, in order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    lifecycle_event_name:
+      description: Name of the event.
+      type: str
+      returned: always
+      sample: ApplicationStart
+    status:
+      description: V(Pending), V(InProgress), V(Succeeded), V(Failed) or V(Skipped).
+      type: str
+      returned: always
+      sample: Failed
+    start_time:
+      description: When it began, in seconds since the epoch.
+      type: float
+      returned: always
+      sample: 1789000000.25
+    end_time:
+      description: When it ended, in seconds since the epoch.
+      type: float
+      returned: always
+      sample: 1789000001.5
+    noop:
+      description: Whether there was nothing to do for it.
+      type: bool
+      returned: always
+      sample: false
+    diagnostics:
+      description: How it ended.
+      type: dict
+      returned: always
+      sample:
+        error_code: ScriptFailed
+        script_name: scripts/start.sh
+        message: 'Script at specified location: scripts/start.sh failed with exit code 1'
+        log_tail: |
+          LifecycleEvent - ApplicationStart
+          Script - scripts/start.sh
+          [stderr]cannot bind to port 80
+      contains:
+        error_code:
+          description: >-
+            V(Success), V(ScriptMissing), V(ScriptNotExecutable), V(ScriptTimedOut), V(ScriptFailed) or V(UnknownError).
+          type: str
+          returned: always
+        script_name:
+          description: Location of the script as in the AppSpec; empty when no script is concerned.
+          type: str
+          returned: always
+        message:
+          description: What happened.
+          type: str
+          returned: always
+        log_tail:
+          description: The last lines of the event's log, at most 4096 bytes; empty unless a script failed.
+          type: str
+          returned: always
+events_log:
+  description: Log of the deployment's events on the instance, one JSON object a line; C(finished) ends each call.
+  returned: when events were started
+  type: str
+  sample: /opt/codedeploy-agent/deployment-root/hollowweb-production/d-ABCDEFGHI/events.jsonl
+events_log_offset:
+  description: Byte of RV(events_log) where this call's lines begin.
+  returned: when events were started
+  type: int
+  sample: 0
+process:
+  description: The process that runs the events; C(start_time) is in clock ticks since boot, as in C(/proc/PID/stat).
+  returned: when events were started
+  type: dict
+  sample: {pid: 4242, start_time: 8913377}
+previous_appspec_required:
+  description:
+    - The AppSpec file of the last successfully installed revision, which the CodeDeploy agent left there without a
+      parsed copy. Nothing was run; call again with O(previous_appspec).
+  returned: when it is needed
+  type: dict
+  sample:
+    path: /opt/codedeploy-agent/deployment-root/0f9a/d-OLDOLDOLD/deployment-archive/appspec.yml
+    content: dmVyc2lvbjogMC4wCm9zOiBsaW51eAo=
+plan:
+  description: What would happen.
+  returned: in check mode
+  type: dict
+  contains:
+    scripts:
+      description: Scripts that would run, with the event and the folder of the revision they come from.
+      type: list
+      elements: dict
+      returned: always
+      sample: [{lifecycle_event_name: AfterInstall, location: scripts/configure.sh, revision: null}]
+    files:
+      description: Paths that C(Install) would make of them; null when that is not known without unpacking the bundle.
+      type: dict
+      returned: always
+      sample: {added: [/var/www/index.html], replaced: [], kept: [], removed: [], conflicting: []}
+    problems:
+      description: What would make C(Install) fail.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle, bundle_download
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError
+
+BUNDLE_OPTIONS = {
+    "type": {"type": "str", "required": True, "choices": ["directory", "tar", "tgz", "zip"]},
+    "path": {"type": "path"},
+    "url": {"type": "str", "no_log": True},
+    "headers": {"type": "dict", "default": {}, "no_log": True},
+    "checksum": {"type": "str"},
+    "digest": {"type": "str"},
+    "remove_source": {"type": "bool", "default": False},
+}
+
+ARGUMENT_SPEC = {
+    "deployment_id": {"type": "str", "required": True},
+    "deployment_group_id": {"type": "str", "required": True},
+    "deployment_group_name": {"type": "str", "default": ""},
+    "application_name": {"type": "str", "default": ""},
+    "deployment_creator": {"type": "str", "default": "user"},
+    "deployment_type": {"type": "str", "choices": ["IN_PLACE", "BLUE_GREEN"], "default": "IN_PLACE"},
+    "revision": {"type": "dict", "default": {}},
+    "bundle": {"type": "dict", "options": BUNDLE_OPTIONS},
+    "appspec": {"type": "dict"},
+    "previous_appspec": {"type": "dict"},
+    "appspec_filename": {"type": "str"},
+    "events": {"type": "list", "elements": "str", "required": True},
+    "custom_events": {"type": "list", "elements": "str", "default": []},
+    "all_possible_lifecycle_events": {"type": "list", "elements": "str"},
+    "file_exists_behavior": {"type": "str", "default": "DISALLOW"},
+    "ignore_application_stop_failures": {"type": "bool", "default": False},
+    "root": {"type": "path", "default": "/opt/codedeploy-agent/deployment-root"},
+    "destination_root": {"type": "path", "default": "/"},
+    "revisions_to_keep": {"type": "int", "default": 5},
+    "wait": {"type": "float", "default": 10},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    options = module.params
+    if options["revisions_to_keep"] < 1:
+        module.fail_json(msg="revisions_to_keep must be at least 1")
+    if "DownloadBundle" in options["events"] and not options["bundle"]:
+        module.fail_json(msg="the event DownloadBundle needs the option bundle")
+    try:
+        # Everything is imported now: the module's own archive is gone before the events have ended.
+        lifecycle = Lifecycle(options, bundle_download(options["bundle"]))
+        if module.check_mode:
+            from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events
+
+            module.exit_json(**plan_events(lifecycle))
+        result = run_detached(lifecycle, options["wait"])
+    except (StateError, OSError) as error:
+        module.fail_json(msg=f"No event was run: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
