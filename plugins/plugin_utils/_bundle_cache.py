@@ -1,0 +1,211 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bundles kept on the controller by their content: what is deployed cannot change while it is being deployed."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+from urllib.error import HTTPError, URLError
+
+from ansible.module_utils.urls import open_url
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError, bundle_type_of
+
+CHUNK = 1024 * 1024
+DOWNLOAD_TIMEOUT = 60
+EXTENSIONS = {"tgz": "tar.gz", "tar": "tar", "zip": "zip"}
+
+
+@dataclass(frozen=True)
+class CachedBundle:
+    """An archive in the cache.
+
+    :param path: where it is on the controller.
+    :param bundle_type: C(tgz), C(tar) or C(zip).
+    :param digest: SHA-256 of the archive, hexadecimal.
+    :param size: bytes.
+    """
+
+    path: str
+    bundle_type: str
+    digest: str
+    size: int
+
+
+def cache_directory() -> str:
+    """Return the folder of the cache, below C(XDG_CACHE_HOME), making it when it is not there."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    path = os.path.join(base, "agentless.codedeploy")
+    os.makedirs(os.path.join(path, "known"), mode=0o700, exist_ok=True)
+    return path
+
+
+def cached(digest: str, bundle_type: str) -> CachedBundle | None:
+    """Return the bundle with this digest, or None when the cache does not hold it (any more)."""
+    path = _path(digest, bundle_type)
+    try:
+        return CachedBundle(path, bundle_type, digest, os.stat(path).st_size)
+    except OSError:
+        return None
+
+
+def keep_bundle(path: str) -> CachedBundle:
+    """Copy an archive, or pack a folder, into the cache.
+
+    A folder becomes a tar.gz that depends on nothing but names, modes, modification times, links and contents:
+    sorted, owned by root, no time of packing.
+
+    :raises BundleError: when it cannot be read or holds what no bundle can carry.
+    """
+    bundle_type = bundle_type_of(path)
+    folder = bundle_type == "directory"
+    try:
+        entries = sorted(_walk(path, "")) if folder else [("", os.stat(path))]
+        index = os.path.join(cache_directory(), "known", _signature(path, entries))
+        known = _read_index(index)
+        if known is None:
+            known = _pack(path, entries) if folder else _copy(path, bundle_type)
+            with open(index, "w", encoding="ascii") as record:
+                record.write(f"{known.digest} {known.bundle_type}")
+    except OSError as error:
+        raise BundleError(f"the bundle {path} cannot be read: {error}") from error
+    return known
+
+
+def fetch_bundle(url: str, shown_url: str, headers: dict[str, str]) -> CachedBundle:
+    """Download a bundle into the cache.
+
+    :param shown_url: the address as it may appear in messages, without secrets.
+    :param headers: sent to that server only, not to where it redirects.
+    :raises BundleError: naming the address and the server's answer.
+    """
+    try:
+        answer = open_url(url, headers=headers, unredirected_headers=list(headers), timeout=DOWNLOAD_TIMEOUT)
+        with answer, _Addition(None) as addition:
+            while chunk := answer.read(CHUNK):
+                addition.write(chunk)
+    except HTTPError as error:
+        answered = f"the server answered {error.code} {error.reason}"
+        raise BundleError(f"{shown_url} cannot be downloaded: {answered}") from error
+    except BundleError as error:
+        raise BundleError(f"what {shown_url} gives is neither a zip, tar nor tar.gz archive") from error
+    except (URLError, OSError, ValueError) as error:
+        reason = str(getattr(error, "reason", error)).replace(url, shown_url)
+        raise BundleError(f"{shown_url} cannot be downloaded: {reason}") from error
+    return addition.bundle
+
+
+class _Addition:
+    """A file that is being added to the cache under the name that its content gives."""
+
+    def __init__(self, bundle_type: str | None) -> None:
+        self._type = bundle_type
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self.bundle: CachedBundle
+
+    def __enter__(self) -> _Addition:
+        self._stream = tempfile.NamedTemporaryFile(dir=cache_directory(), prefix="adding-", delete=False)  # noqa: SIM115 (closed in __exit__)
+        return self
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        self._size += len(data)
+        return self._stream.write(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        self._stream.close()
+        try:
+            if kind is None:
+                bundle_type = self._type or bundle_type_of(self._stream.name)
+                digest = self._digest.hexdigest()
+                path = _path(digest, bundle_type)
+                os.replace(self._stream.name, path)
+                self.bundle = CachedBundle(path, bundle_type, digest, self._size)
+        finally:
+            if os.path.exists(self._stream.name):
+                os.unlink(self._stream.name)
+
+
+def _path(digest: str, bundle_type: str) -> str:
+    return os.path.join(cache_directory(), f"{digest}.{EXTENSIONS[bundle_type]}")
+
+
+def _copy(path: str, bundle_type: str) -> CachedBundle:
+    with open(path, "rb") as source, _Addition(bundle_type) as addition:
+        while chunk := source.read(CHUNK):
+            addition.write(chunk)
+    return addition.bundle
+
+
+def _pack(path: str, entries: list[tuple[str, os.stat_result]]) -> CachedBundle:
+    with (
+        _Addition("tgz") as addition,
+        _deterministic_gzip(addition) as stream,
+        tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as archive,
+    ):
+        for name, _status in entries:
+            _add(archive, path, name)
+    return addition.bundle
+
+
+@contextmanager
+def _deterministic_gzip(target: Any) -> Iterator[IO[bytes]]:
+    with gzip.GzipFile(filename="", mode="wb", fileobj=target, compresslevel=6, mtime=0) as stream:
+        yield stream  # type: ignore[misc]  # GzipFile is a binary stream without being declared one
+
+
+def _add(archive: tarfile.TarFile, path: str, name: str) -> None:
+    source = os.path.join(path, name)
+    archive.inodes.clear()  # type: ignore[attr-defined]  # hard links are packed as the files that they are
+    info = archive.gettarinfo(source, arcname=name)
+    if info is None or not (info.isfile() or info.isdir() or info.issym()):
+        raise BundleError(f"the bundle {path} holds {name}, which is neither a file, a folder nor a link; remove it")
+    info.uid = info.gid = 0
+    info.uname = info.gname = "root"
+    info.mtime = int(info.mtime)
+    if info.isfile():
+        with open(source, "rb") as content:
+            archive.addfile(info, content)
+    else:
+        archive.addfile(info)
+
+
+def _walk(path: str, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(os.path.join(path, folder)) as entries:
+        for entry in entries:
+            name = os.path.join(folder, entry.name)
+            yield name, entry.stat(follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(path, name)
+
+
+def _signature(path: str, entries: list[tuple[str, os.stat_result]]) -> str:
+    """Say in one digest what the folder looks like: a change of any file changes its ctime."""
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(path)))
+    for name, status in entries:
+        numbers = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        digest.update(b"\0" + os.fsencode(name) + b"\0" + repr(numbers).encode())
+    return digest.hexdigest()
+
+
+def _read_index(index: str) -> CachedBundle | None:
+    try:
+        with open(index, encoding="ascii") as record:
+            digest, bundle_type = record.read().split()
+    except (OSError, ValueError):
+        return None
+    return cached(digest, bundle_type)
