@@ -1,0 +1,82 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the plays of a deployment need to know: which instances, in which order, how many at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_targets, list_deployments
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import (
+    InstanceHealth,
+    deployment_order,
+    minimum_healthy_hosts,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Group
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
+
+if TYPE_CHECKING:
+    from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Prepared
+
+# Former deployments of a group that are looked through for unfinished instances.
+LOOK_BACK = 5
+
+
+def plan_of_deployment(deployment: Deployment, unfinished: dict[str, str]) -> dict[str, Any]:
+    """Return the plan of a recorded deployment.
+
+    :param unfinished: instance -> id of the former deployment that was at work there when its controller ended.
+    :returns: C(order), C(window), C(serial), C(minimum_healthy_hosts), C(total), C(unfinished).
+    """
+    return {
+        "order": deployment.order,
+        "window": deployment.window,
+        "serial": _serial(deployment.options.get("rollout", "window"), deployment.window, deployment.total),
+        "minimum_healthy_hosts": deployment.minimum_healthy_hosts,
+        "total": deployment.total,
+        "unfinished": unfinished,
+    }
+
+
+def plan_of_preparation(prepared: Prepared, group: Group | None) -> dict[str, Any]:
+    """Return the plan that a deployment would have that is not recorded (check mode)."""
+    total = len(prepared.fleet.instances)
+    known = group.instances if group else {}
+    chosen = prepared.fleet.limited_to or prepared.fleet.instances
+    if prepared.settings.update_outdated_instances_only:
+        chosen = [name for name in chosen if known.get(name, (None, "Unknown"))[1] != "Current"]
+    minimum = minimum_healthy_hosts(prepared.config, total)
+    return {
+        "order": deployment_order([InstanceHealth(name, *known.get(name, (None, "Unknown"))) for name in chosen]),
+        "window": total - minimum,
+        "serial": _serial(prepared.settings.rollout, total - minimum, total),
+        "minimum_healthy_hosts": minimum,
+        "total": total,
+        "unfinished": {},
+    }
+
+
+def unfinished_elsewhere(store: Store, deployment: Deployment) -> dict[str, str]:
+    """Return which instances an earlier deployment of the group was at work on when its controller ended.
+
+    :returns: instance -> that deployment's id; the newest one for each instance.
+    """
+    unfinished: dict[str, str] = {}
+    for former in list_deployments(store, deployment_group_id=deployment.deployment_group_id, limit=LOOK_BACK):
+        if former.deployment_id != deployment.deployment_id and former.complete_time is not None:
+            for target in get_targets(store, former.deployment_id, ["Unknown"]):
+                unfinished.setdefault(target.target_id, former.deployment_id)
+    return unfinished
+
+
+def deployment_of_run(store: Store, group_id: str, run: Owner) -> Deployment | None:
+    """Return the deployment that this play has created already: with serial, C(run_once) runs once in each batch."""
+    newest = list_deployments(store, deployment_group_id=group_id, limit=1)
+    return newest[0] if newest and newest[0].owner == run else None
+
+
+def _serial(rollout: str, window: int, total: int) -> list[int]:
+    return [window if rollout == "batches" else total]

@@ -1,0 +1,71 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Resolve a revision and check what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import AppSpecError, parse_appspec_file
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError, read_contents
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
+    Findings,
+    PreflightError,
+    check_appspec,
+    check_appspec_file,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import (
+    Revision,
+    RevisionError,
+    resolve_revision,
+)
+
+
+def check_revision(
+    text: str,
+    folders: Sequence[str],
+    headers: dict[str, str],
+    appspec_filename: str | None,
+    findings: Findings,
+    last_successful: dict[str, Any] | None = None,
+) -> tuple[Revision | None, dict[str, Any]]:
+    """Return the revision that a text names and its AppSpec, adding what is wrong with them to the findings.
+
+    :returns: None and an empty AppSpec when there is a problem that hides the rest.
+    """
+    try:
+        revision = resolve_revision(text, folders, headers, last_successful)
+        contents = read_contents(revision.bundle.path, appspec_filename)
+    except (RevisionError, BundleError) as error:
+        findings.problems.append(str(error))
+        return None, {}
+    missing = check_appspec_file(contents, appspec_filename)
+    if missing:
+        findings.problems.extend(problem.replace(contents.path, revision.location) for problem in missing)
+        return None, {}
+    try:
+        appspec = parse_appspec_file(contents.appspec_data)
+    except AppSpecError as error:
+        findings.problems.extend(f"{contents.appspec_filename}: {problem}" for problem in error.errors)
+        return None, {}
+    found = check_appspec(appspec, contents)
+    findings.problems.extend(found.problems)
+    findings.warnings.extend(found.warnings)
+    return revision, appspec
+
+
+def checked_revision(
+    text: str, folders: Sequence[str], headers: dict[str, str], appspec_filename: str | None
+) -> tuple[Revision, dict[str, Any]]:
+    """Return a revision and its AppSpec in which nothing wrong was found.
+
+    :raises PreflightError: with all findings in one text.
+    """
+    findings = Findings()
+    revision, appspec = check_revision(text, folders, headers, appspec_filename, findings)
+    if revision is None or findings.problems:
+        raise PreflightError(findings.report())
+    return revision, appspec

@@ -1,0 +1,55 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an action plugin knows of the run it is part of: the play, its hosts, the folders, the controller's process."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import Any
+
+from ansible import context
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, current_owner
+
+
+def play_of(action: ActionBase) -> Any:
+    """Return the play of the action's task, None when there is none."""
+    block = action._task._parent
+    return getattr(block, "_play", None)
+
+
+def this_run(action: ActionBase) -> Owner:
+    """Return who runs the deployment: the process of ansible-playbook (an action runs in a child of it) and the play.
+
+    All serial batches of one play have the same C(run_id), two plays of the process do not.
+    """
+    play = play_of(action)
+    number = str(play._uuid).rpartition("-")[2].lstrip("0") if play is not None else ""
+    return current_owner(pid=os.getppid(), run_id=f"play {number}" if number else None)
+
+
+def revision_folders(task_vars: dict[str, Any]) -> list[str]:
+    """Return where a revision with a relative path is looked for."""
+    playbook = task_vars.get("playbook_dir")
+    return [os.getcwd(), *([str(playbook)] if playbook else [])]
+
+
+def group_of_play(action: ActionBase, task_vars: dict[str, Any]) -> str | None:
+    """Return the inventory group that the play is for, when C(hosts) names exactly one."""
+    hosts = getattr(play_of(action), "hosts", None)
+    names = [hosts] if isinstance(hosts, str) else list(hosts or [])
+    return names[0] if len(names) == 1 and names[0] in task_vars.get("groups", {}) else None
+
+
+def configured_forks() -> int:
+    """Return how many instances ansible-playbook works on at once."""
+    return int(context.CLIARGS.get("forks") or 1)
+
+
+def inventory_options() -> str:
+    """Return the C(-i) options of this run, for commands that are shown."""
+    return "".join(f" -i {shlex.quote(str(source))}" for source in context.CLIARGS.get("inventory") or ())
