@@ -1,0 +1,86 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Action of M(agentless.codedeploy.deployment_info)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    get_deployment,
+    get_target,
+    get_targets,
+    list_deployments,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS, write_report
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
+    deployment_lines,
+    instance_lines,
+    overview_lines,
+    target_lines,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import (
+    deployment_info,
+    deployment_target,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
+
+STATUSES = ["Created", "Queued", "InProgress", "Baking", "Ready", "Succeeded", "Failed", "Stopped"]
+ARGUMENTS = {
+    "deployment_id": {"type": "str"},
+    "instance": {"type": "str"},
+    "application_name": {"type": "str"},
+    "deployment_group_name": {"type": "str"},
+    "statuses": {"type": "list", "elements": "str", "choices": STATUSES},
+    "limit": {"type": "int", "default": 20},
+    "store": {"type": "str"},
+    **REPORT_ARGUMENTS,
+}
+
+
+class ActionModule(ActionBase):
+    """Reads deployments from the record, on the controller."""
+
+    TRANSFERS_FILES = False
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the task."""
+        super().run(tmp, task_vars)
+        _result, arguments = self.validate_argument_spec(
+            argument_spec=ARGUMENTS, required_by={"instance": "deployment_id"}
+        )
+        try:
+            data, lines = self._read(open_store(arguments["store"]), arguments)
+        except CodeDeployError as error:
+            raise AnsibleActionFail(f"{error.code}: {error.message}") from error
+        write_report(arguments, lines, data)
+        return {"changed": False, **data}
+
+    @staticmethod
+    def _read(store: Store, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        deployment_id, instance = arguments["deployment_id"], arguments["instance"]
+        if not deployment_id:
+            deployments = list_deployments(
+                store,
+                statuses=arguments["statuses"],
+                application_name=arguments["application_name"],
+                deployment_group_name=arguments["deployment_group_name"],
+                limit=arguments["limit"],
+            )
+            return {"deployments": [deployment_info(found) for found in deployments]}, overview_lines(deployments)
+        deployment = get_deployment(store, deployment_id)
+        targets = [get_target(store, deployment_id, instance)] if instance else get_targets(store, deployment_id)
+        data = {
+            "deployment_info": deployment_info(deployment),
+            "deployment_targets": [deployment_target(target) for target in targets],
+        }
+        if instance:
+            return data, instance_lines(targets[0])
+        return data, [*deployment_lines(deployment), "", *target_lines(targets)]

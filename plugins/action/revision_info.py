@@ -1,0 +1,58 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Action of M(agentless.codedeploy.revision_info)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import list_revisions
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS, write_report
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import revision_lines
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import revision_info
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
+
+SORT_BY: dict[str, Literal["registerTime", "firstUsedTime", "lastUsedTime"]] = {
+    "register_time": "registerTime",
+    "first_used_time": "firstUsedTime",
+    "last_used_time": "lastUsedTime",
+}
+ARGUMENTS = {
+    "application_name": {"type": "str"},
+    "sort_by": {"type": "str", "choices": list(SORT_BY), "default": "register_time"},
+    "sort_order": {"type": "str", "choices": ["ascending", "descending"], "default": "descending"},
+    "deployed": {"type": "str", "choices": ["include", "exclude", "ignore"], "default": "ignore"},
+    "store": {"type": "str"},
+    **REPORT_ARGUMENTS,
+}
+
+
+class ActionModule(ActionBase):
+    """Reads revisions from the record, on the controller."""
+
+    TRANSFERS_FILES = False
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the task."""
+        super().run(tmp, task_vars)
+        _result, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        try:
+            revisions = list_revisions(
+                open_store(arguments["store"]),
+                application_name=arguments["application_name"],
+                sort_by=SORT_BY[arguments["sort_by"]],
+                descending=arguments["sort_order"] == "descending",
+                deployed=arguments["deployed"],
+            )
+        except CodeDeployError as error:
+            raise AnsibleActionFail(f"{error.code}: {error.message}") from error
+        data = {"revisions": [revision_info(revision) for revision in revisions]}
+        write_report(arguments, revision_lines(revisions), data)
+        return {"changed": False, **data}

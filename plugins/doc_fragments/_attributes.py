@@ -1,0 +1,59 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options and attributes that several modules of the collection share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Documentation shared by what runs on the controller."""
+
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and predict the result without changing anything.
+  diff_mode:
+    description: Returns what it changed, or would change, in diff mode.
+  platform:
+    description: Where it can be used.
+    platforms: posix
+"""
+
+    CONTROLLER = r"""
+options: {}
+attributes:
+  action:
+    description: Runs in Ansible's own Python on the controller and needs nothing on the instances for itself.
+    support: full
+  async:
+    description: Can be used with C(async).
+    support: none
+  become:
+    description: Is affected by C(become).
+    support: none
+"""
+
+    STORE = r"""
+options:
+  store:
+    description:
+      - Path of the SQLite file that keeps the record of deployments.
+      - Without it the environment variable E(CODEDEPLOY_STORE) of the controller is used, else
+        C(agentless.codedeploy/deployments.sqlite) in C($XDG_STATE_HOME) (C(~/.local/state)).
+    type: str
+"""
+
+    REPORT = r"""
+options:
+  report:
+    description: Also write the answer for people, V(text), or in the API's own JSON shapes, V(json).
+    type: str
+    choices: [none, text, json]
+    default: none
+  report_path:
+    description: File on the controller to write the report to instead of the screen.
+    type: path
+"""

@@ -1,0 +1,83 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: deployment_info
+short_description: Read deployments from the record
+description:
+  - Returns the newest deployments; with O(deployment_id) one deployment with its instances; with O(instance) besides
+    that instance alone, with its lifecycle events and the diagnostics of those that failed.
+  - The fields are those of CodeDeploy's API in snake case.
+extends_documentation_fragment:
+  - agentless.codedeploy._attributes
+  - agentless.codedeploy._attributes.controller
+  - agentless.codedeploy._attributes.report
+  - agentless.codedeploy._attributes.store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details:
+      - Changes nothing.
+options:
+  deployment_id:
+    description: One deployment.
+    type: str
+  instance:
+    description: One instance of O(deployment_id), by its name in the inventory.
+    type: str
+  application_name:
+    description: Only deployments of this application.
+    type: str
+  deployment_group_name:
+    description: Only deployments to this group.
+    type: str
+  statuses:
+    description: Only deployments in one of these states.
+    type: list
+    elements: str
+    choices: [Created, Queued, InProgress, Baking, Ready, Succeeded, Failed, Stopped]
+  limit:
+    description: How many deployments are returned at most, newest first.
+    type: int
+    default: 20
+author:
+  - agentless.codedeploy contributors
+"""
+
+EXAMPLES = r"""
+- name: Read the newest failed deployments of an application
+  agentless.codedeploy.deployment_info:
+    application_name: HollowWeb
+    statuses: [Failed]
+
+- name: Show one instance of a deployment
+  agentless.codedeploy.deployment_info:
+    deployment_id: d-75I7MBT7C
+    instance: web1
+    report: text
+"""
+
+RETURN = r"""
+deployments:
+  description: Deployments, newest first, as GetDeployment returns them.
+  returned: without O(deployment_id)
+  type: list
+  elements: dict
+  sample: [{deployment_id: d-75I7MBT7C, status: Succeeded}]
+deployment_info:
+  description: The deployment, as GetDeployment returns it.
+  returned: with O(deployment_id)
+  type: dict
+  sample: {deployment_id: d-75I7MBT7C, status: Succeeded}
+deployment_targets:
+  description: Its instances, as BatchGetDeploymentTargets returns them.
+  returned: with O(deployment_id)
+  type: list
+  elements: dict
+  sample: [{deployment_target_type: InstanceTarget, instance_target: {target_id: web1, status: Succeeded}}]
+"""

@@ -1,0 +1,186 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a deployment prints at its start and at its end, and what the status playbook prints about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Revision, Target
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import indented
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import elapsed, moment, pairs, table
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import location_of
+
+STATUS_PLAYBOOK = "ansible-playbook agentless.codedeploy.status"
+DEPLOY_PLAYBOOK = "ansible-playbook agentless.codedeploy.deploy"
+DIGEST_SHOWN = 12
+
+
+def created_text(deployment: Deployment, location: str, forks: int) -> str:
+    """Say what is about to happen.
+
+    :param location: of the store.
+    :param forks: how many instances this run of ansible-playbook works on at once.
+    """
+    limited = f" (limited: {len(deployment.order)} of {deployment.total})" if deployment.limited else ""
+    at_once = min(deployment.window, len(deployment.order))
+    lines = [f"Deployment {deployment.deployment_id}"]
+    lines += pairs(
+        [
+            ("application", deployment.application_name),
+            ("deployment group", f"{deployment.deployment_group_name}, {deployment.total} instances{limited}"),
+            ("revision", revision_text(deployment.revision)),
+            (
+                "configuration",
+                f"{deployment.deployment_config_name}: at most {deployment.window} at a time, "
+                f"at least {deployment.minimum_healthy_hosts} stay healthy",
+            ),
+            ("record", location),
+        ]
+    )
+    if forks < at_once:
+        lines.append(f"  {at_once} instances may be in work at once, forks allows {forks}: pass --forks {at_once}")
+    return "\n".join(lines)
+
+
+def verdict_text(deployment: Deployment, targets: Sequence[Target], inventory: str) -> str:
+    """Say how a deployment ended, for each instance, and what can be typed next.
+
+    :param inventory: the C(-i) options of this run.
+    """
+    group = deployment.options.get("deployment_group", deployment.deployment_group_name)
+    status = f"{STATUS_PLAYBOOK} -e deployment_id={deployment.deployment_id}"
+    deploy = f"{DEPLOY_PLAYBOOK}{inventory} -e deploy_group={group}"
+    failed = [target.target_id for target in targets if target.status in ("Failed", "Unknown")]
+    lines = [*deployment_lines(deployment), "", *target_lines(targets), "", "Next:"]
+    lines += pairs(
+        [
+            ("what failed", f"{status} -e instance={failed[0]}" if failed else None),
+            ("details", status if not failed else None),
+            ("deploy another revision", f"{deploy} -e deploy_revision=REVISION"),
+            ("go back", None if deployment.status == "Succeeded" else f"{deploy} -e deploy_revision=last_successful"),
+        ]
+    )
+    return "\n".join(lines)
+
+
+def deployment_lines(deployment: Deployment) -> list[str]:
+    """Return the facts of one deployment."""
+    error = deployment.error_information or {}
+    overview = ", ".join(f"{count} {status}" for status, count in deployment.deployment_overview.items() if count)
+    return [
+        f"Deployment {deployment.deployment_id}: {deployment.status}",
+        *pairs(
+            [
+                ("error", f"{error['code']}: {error.get('message', '')}" if error.get("code") else None),
+                ("application", deployment.application_name),
+                ("deployment group", deployment.deployment_group_name),
+                ("revision", revision_text(deployment.revision)),
+                ("configuration", deployment.deployment_config_name),
+                ("description", deployment.description),
+                ("instances", overview + (f" (limited, of {deployment.total})" if deployment.limited else "")),
+                ("created", f"{moment(deployment.create_time)} by {deployment.owner.user} on {deployment.owner.host}"),
+                ("duration", elapsed(deployment.create_time, deployment.complete_time)),
+            ]
+        ),
+    ]
+
+
+def target_lines(targets: Sequence[Target]) -> list[str]:
+    """Return one line for each instance of a deployment."""
+    rows = [(target.target_id, target.status, _time_of(target), _failure(target)) for target in targets]
+    return table(("INSTANCE", "STATUS", "DURATION", "FAILED IN"), rows)
+
+
+def instance_lines(target: Target) -> list[str]:
+    """Return one instance of a deployment with its lifecycle events and their logs."""
+    lines = [f"Instance {target.target_id} of deployment {target.deployment_id}: {target.status}"]
+    if target.message:
+        lines.append(f"  {indented(target.message, 2)}")
+    rows = [
+        (event["lifecycle_event_name"], event["status"], moment(event.get("start_time")), _took(event), _cause(event))
+        for event in target.lifecycle_events
+    ]
+    lines += table(("EVENT", "STATUS", "START", "DURATION", "ERROR"), rows)
+    for event in target.lifecycle_events:
+        diagnostics = event.get("diagnostics") or {}
+        if event["status"] == "Failed":
+            lines += ["", f"{event['lifecycle_event_name']} failed"]
+            lines += pairs(
+                [
+                    ("script", diagnostics.get("script_name")),
+                    ("message", indented(diagnostics.get("message") or "", 11)),
+                    ("log", indented(diagnostics.get("log_tail") or "", 11)),
+                ]
+            )
+    return lines
+
+
+def overview_lines(deployments: Sequence[Deployment]) -> list[str]:
+    """Return one line for each deployment, newest first."""
+    if not deployments:
+        return ["No deployment is recorded yet."]
+    rows = [
+        (
+            deployment.deployment_id,
+            deployment.application_name,
+            deployment.deployment_group_name,
+            deployment.status,
+            moment(deployment.create_time),
+            elapsed(deployment.create_time, deployment.complete_time),
+            f"{deployment.deployment_overview.get('Succeeded', 0)}/{len(deployment.order)}",
+            revision_text(deployment.revision),
+        )
+        for deployment in deployments
+    ]
+    titles = ("DEPLOYMENT", "APPLICATION", "GROUP", "STATUS", "CREATED", "DURATION", "OK", "REVISION")
+    return table(titles, rows, indent=0)
+
+
+def revision_lines(revisions: Sequence[Revision]) -> list[str]:
+    """Return one line for each registered revision."""
+    if not revisions:
+        return ["No revision is registered yet."]
+    rows = [
+        (
+            revision.application_name,
+            revision_text(revision.revision),
+            moment(revision.register_time),
+            moment(revision.last_used_time),
+            ", ".join(revision.deployment_groups),
+        )
+        for revision in revisions
+    ]
+    return table(("APPLICATION", "REVISION", "REGISTERED", "LAST USED", "TARGET OF"), rows, indent=0)
+
+
+def revision_text(revision: dict[str, Any]) -> str:
+    """Return a revision as people know it: where it is and the beginning of its digest."""
+    digest = str(revision.get("digest") or "")[:DIGEST_SHOWN]
+    return f"{location_of(revision)} (sha256 {digest})" if digest else location_of(revision)
+
+
+def _failure(target: Target) -> str:
+    for event in target.lifecycle_events:
+        if event["status"] == "Failed":
+            cause = _cause(event)
+            return event["lifecycle_event_name"] + (f": {cause}" if cause else "")
+    return (target.message or "").splitlines()[0] if target.message else ""
+
+
+def _cause(event: dict[str, Any]) -> str:
+    diagnostics = event.get("diagnostics") or {}
+    if event["status"] != "Failed":
+        return ""
+    return " ".join(str(part) for part in (diagnostics.get("error_code"), diagnostics.get("script_name")) if part)
+
+
+def _time_of(target: Target) -> str:
+    return elapsed(target.start_time, target.last_updated_at if target.status != "Pending" else None)
+
+
+def _took(event: dict[str, Any]) -> str:
+    return elapsed(event.get("start_time"), event.get("end_time"))
