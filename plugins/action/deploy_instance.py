@@ -1,0 +1,103 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Action of M(agentless.codedeploy.deploy_instance)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_deployment import (
+    InstanceDeployment,
+    InstanceOptions,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import failed_event, failure_text
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
+
+ARGUMENTS = {
+    "deployment_id": {"type": "str"},
+    "former_deployment_id": {"type": "str"},
+    "revision": {"type": "str", "default": ""},
+    "revision_headers": {"type": "dict", "default": {}, "no_log": True},
+    "root": {"type": "path", "default": "/opt/codedeploy-agent/deployment-root"},
+    "destination_root": {"type": "path", "default": "/"},
+    "revisions_to_keep": {"type": "int", "default": 5},
+    "poll_after": {"type": "int", "default": 10},
+    "fail_when_not_started": {"type": "bool", "default": True},
+    "store": {"type": "str"},
+}
+
+
+class ActionModule(ActionBase):
+    """Deploys to one instance as its part of a recorded deployment."""
+
+    TRANSFERS_FILES = False
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the task for one instance."""
+        task_vars = task_vars or {}
+        super().run(tmp, task_vars)
+        _result, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        if self._task.check_mode:
+            return {"changed": True, "msg": "check mode: the lifecycle events would be run on this instance"}
+        if not arguments["deployment_id"]:
+            raise AnsibleActionFail(
+                "deployment_id is missing: create a deployment with agentless.codedeploy.deployment"
+            )
+        try:
+            return self._deploy(str(task_vars["inventory_hostname"]), arguments, task_vars)
+        except CodeDeployError as error:
+            raise AnsibleActionFail(f"{error.code}: {error.message}") from error
+
+    def _deploy(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        store = open_store(arguments["store"])
+        deployment = get_deployment(store, arguments["deployment_id"])
+        result: dict[str, Any] = {"changed": False, "deployment_id": deployment.deployment_id}
+        if name not in deployment.order:
+            return {**result, "skipped": True, "msg": "not part of this deployment: it has the revision already"}
+        options = InstanceOptions(
+            root=arguments["root"],
+            destination_root=arguments["destination_root"],
+            revisions_to_keep=arguments["revisions_to_keep"],
+            poll_after=arguments["poll_after"],
+            revision=arguments["revision"],
+            revision_headers={str(key): str(value) for key, value in arguments["revision_headers"].items()},
+        )
+        display = Display()
+        instance = Instance(self, task_vars, options.root)
+        work = InstanceDeployment(store, deployment, name, instance, options, display.display)
+        decision = work.wait_for_turn()
+        if decision.action == "stop":
+            return {**result, **self._not_started(name, decision.reason, arguments["fail_when_not_started"])}
+        outcome = work.run(arguments["former_deployment_id"])
+        return {**result, **instance.extras, **self._outcome(name, deployment.deployment_id, outcome, display)}
+
+    @staticmethod
+    def _not_started(name: str, reason: str, fail: bool) -> dict[str, Any]:
+        message = f"{name}: not started. {reason}"
+        return {"failed": True, "msg": message} if fail else {"skipped": True, "skip_reason": message, "msg": message}
+
+    @staticmethod
+    def _outcome(name: str, deployment_id: str, outcome: dict[str, Any], display: Display) -> dict[str, Any]:
+        result = {
+            "changed": True,
+            "status": outcome["status"],
+            "lifecycle_events": {event["lifecycle_event_name"]: event["status"] for event in outcome["events"]},
+        }
+        if outcome["status"] == "Succeeded":
+            return result
+        text = failure_text(name, deployment_id, outcome)
+        display.display(text, color="red")
+        diagnostics = (failed_event(outcome) or {}).get("diagnostics") or {}
+        result.update(failed=True, failed_event=outcome["failed_event"], msg=text)
+        result.update({key: diagnostics[key] for key in ("error_code", "script_name") if diagnostics.get(key)})
+        return result

@@ -1,0 +1,138 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Action of M(agentless.codedeploy.deployment)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
+    Prepared,
+    fleet_of,
+    prepare,
+    record,
+    settle,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    conclude,
+    get_group,
+    get_targets,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import (
+    deployment_of_run,
+    plan_of_deployment,
+    plan_of_preparation,
+    unfinished_elsewhere,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import created_text, verdict_text
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
+    configured_forks,
+    group_of_play,
+    inventory_options,
+    revision_folders,
+    this_run,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
+
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["created", "concluded"], "default": "created"},
+    "deployment_id": {"type": "str"},
+    "application_name": {"type": "str"},
+    "deployment_group": {"type": "str"},
+    "deployment_group_id": {"type": "str"},
+    "settings": {"type": "dict", "default": {}},
+    "revision": {"type": "str"},
+    "revision_headers": {"type": "dict", "default": {}, "no_log": True},
+    "appspec_filename": {"type": "str"},
+    "deployment_config": {"type": "raw"},
+    "file_exists_behavior": {"type": "str"},
+    "ignore_application_stop_failures": {"type": "bool"},
+    "update_outdated_instances_only": {"type": "bool"},
+    "description": {"type": "str"},
+    "rollout": {"type": "str", "choices": ["window", "batches"], "default": "window"},
+    "store": {"type": "str"},
+}
+
+
+class ActionModule(ActionBase):
+    """Creates and concludes a deployment, on the controller."""
+
+    TRANSFERS_FILES = False
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the task, once for all instances."""
+        super().run(tmp, task_vars)
+        _result, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        self._display = Display()
+        try:
+            store = open_store(arguments["store"])
+            if arguments["state"] == "concluded":
+                return self._conclude(store, arguments)
+            return self._create(store, arguments, task_vars or {})
+        except CodeDeployError as error:
+            raise AnsibleActionFail(f"{error.code}: {error.message}") from error
+        except PreflightError as error:
+            self._display.display(str(error), color="red")
+            return {"failed": True, "changed": False, "msg": str(error)}
+
+    def _create(self, store: Store, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        group = arguments["deployment_group"] or group_of_play(self, task_vars)
+        if not group:
+            raise PreflightError("deploy_group is not set: name the group of the inventory that is deployed to")
+        settings = settle(arguments, str(group))
+        run = this_run(self)
+        joined = deployment_of_run(store, settings.deployment_group_id, run)
+        if joined is not None:
+            return self._created(store, joined, changed=False)
+        fleet = fleet_of(str(group), task_vars["groups"], task_vars["ansible_play_hosts_all"])
+        headers = {str(key): str(value) for key, value in arguments["revision_headers"].items()}
+        prepared = prepare(store, settings, fleet, headers, revision_folders(task_vars))
+        for warning in prepared.warnings:
+            self._display.warning(warning)
+        if self._task.check_mode:
+            return self._would_create(store, prepared)
+        deployment = record(store, prepared, run)
+        self._display.display(created_text(deployment, store.location, configured_forks()))
+        return self._created(store, deployment, changed=True)
+
+    @staticmethod
+    def _created(store: Store, deployment: Deployment, changed: bool) -> dict[str, Any]:
+        return {
+            "changed": changed,
+            "deployment_id": deployment.deployment_id,
+            "status": deployment.status,
+            "plan": plan_of_deployment(deployment, unfinished_elsewhere(store, deployment)),
+        }
+
+    def _would_create(self, store: Store, prepared: Prepared) -> dict[str, Any]:
+        plan = plan_of_preparation(prepared, get_group(store, prepared.settings.deployment_group_id))
+        self._display.display(
+            f"check mode: would deploy {prepared.revision.location} to {len(plan['order'])} instances, "
+            f"at most {plan['window']} at a time"
+        )
+        return {"changed": True, "deployment_id": "", "status": "Created", "plan": plan}
+
+    def _conclude(self, store: Store, arguments: dict[str, Any]) -> dict[str, Any]:
+        if self._task.check_mode or not arguments["deployment_id"]:
+            return {"changed": False, "skipped": True, "msg": "check mode: there is no deployment to conclude"}
+        deployment = conclude(store, arguments["deployment_id"])
+        text = verdict_text(deployment, get_targets(store, deployment.deployment_id), inventory_options())
+        succeeded = deployment.status == "Succeeded"
+        self._display.display(text, color="green" if succeeded else "red")
+        result: dict[str, Any] = {"changed": False, "deployment_id": deployment.deployment_id}
+        result["status"] = deployment.status
+        if not succeeded:
+            error = deployment.error_information or {}
+            message = f"Deployment {deployment.deployment_id} {deployment.status}: {error.get('code', '')}"
+            result.update(failed=True, msg=message)
+        return result

@@ -1,0 +1,63 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which hosts a play of the deploy playbook is for, in which order and how many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleFilterError
+
+LISTINGS = ("syntax", "listhosts", "listtasks", "listtags")
+NOBODY = ["deploy_group_is_not_set"]
+
+
+def deployment_plan(group: Any, groups: Mapping[str, list[str]], hostvars: Any = None) -> dict[str, list[Any]]:
+    """Return C(hosts) and C(serial) of a play.
+
+    :param group: name of an Ansible group.
+    :param groups: Ansible's C(groups).
+    :param hostvars: Ansible's C(hostvars); the play that creates the deployment registers its plan there.
+    :raises AnsibleFilterError: when the group is not named, unknown or empty.
+    """
+    name = str(group or "")
+    hosts = list(groups.get(name) or [])
+    if not hosts:
+        if any(context.CLIARGS.get(listing) for listing in LISTINGS):
+            return {"hosts": NOBODY, "serial": [1]}
+        raise AnsibleFilterError(_complaint(name, groups))
+    plan = _registered_plan(hosts, hostvars or {})
+    order = [host for host in plan.get("order", ()) if host in set(hosts)]
+    rest = [host for host in hosts if host not in set(order)]
+    return {"hosts": order + rest, "serial": list(plan.get("serial") or [len(hosts)])}
+
+
+def _registered_plan(hosts: list[str], hostvars: Any) -> Mapping[str, Any]:
+    for host in hosts:
+        if host in hostvars:
+            created = hostvars[host].get("deploy_created")
+            if created and created.get("plan"):
+                return created["plan"]
+    return {}
+
+
+def _complaint(name: str, groups: Mapping[str, list[str]]) -> str:
+    known = sorted(group for group, hosts in groups.items() if hosts and group not in ("all", "ungrouped"))
+    choice = f"groups of this inventory: {', '.join(known)}" if known else "the inventory has no group with hosts (-i)"
+    if not name:
+        return f"deploy_group is not set: pass -e deploy_group=NAME, the group to deploy to; {choice}"
+    if name in groups:
+        return f"deploy_group: the group {name} has no hosts; {choice}"
+    return f"deploy_group: the inventory has no group {name}; {choice}"
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return them by name."""
+        return {"deployment_plan": deployment_plan}

@@ -1,0 +1,114 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: deploy_instance
+short_description: Deploy to one instance
+description:
+  - Does an instance's part of a deployment that M(agentless.codedeploy.deployment) has created.
+  - It waits until the deployment's minimum healthy hosts allow this instance to start, copies the bundle unless the
+    instance has it, runs the lifecycle events in one call, follows them when they take long, and records their result.
+extends_documentation_fragment:
+  - agentless.codedeploy._attributes
+  - agentless.codedeploy._attributes.store
+attributes:
+  action:
+    description:
+      - The decision to start and the copying are done on the controller. On the instance runs
+        M(agentless.codedeploy.lifecycle_events).
+    support: full
+  async:
+    description: Can be used with C(async).
+    support: none
+  check_mode:
+    support: full
+    details:
+      - Nothing is done on the instance.
+  diff_mode:
+    support: none
+options:
+  deployment_id:
+    description: The deployment. Required outside of check mode.
+    type: str
+  former_deployment_id:
+    description:
+      - An earlier deployment that was at work on this instance when its controller ended. Its result is read from the
+        instance's own event log and recorded first.
+    type: str
+  revision:
+    description:
+      - The same as of M(agentless.codedeploy.deployment). Only an C(https://) address is used; the instance downloads
+        it itself and compares its checksum.
+    type: str
+    default: ""
+  revision_headers:
+    description: HTTP headers to send with an address in O(revision). Never shown and never recorded.
+    type: dict
+    default: {}
+  root:
+    description: Deployment root on the instance.
+    type: path
+    default: /opt/codedeploy-agent/deployment-root
+  destination_root:
+    description: Folder on the instance below which all destinations of the AppSpec are.
+    type: path
+    default: /
+  revisions_to_keep:
+    description: How many revisions of the deployment group are kept on the instance, this one included.
+    type: int
+    default: 5
+  poll_after:
+    description: Seconds after which lifecycle events that still run are followed instead of waited for.
+    type: int
+    default: 10
+  fail_when_not_started:
+    description: Whether the task fails or is skipped when the deployment starts no further instance.
+    type: bool
+    default: true
+author:
+  - agentless.codedeploy contributors
+"""
+
+EXAMPLES = r"""
+- name: Deploy to the instance
+  agentless.codedeploy.deploy_instance:
+    deployment_id: "{{ created.deployment_id }}"
+  throttle: "{{ created.plan.window }}"
+  become: true
+"""
+
+RETURN = r"""
+deployment_id:
+  description: The deployment.
+  returned: always
+  type: str
+  sample: d-75I7MBT7C
+status:
+  description: How the instance ended.
+  returned: when it was started
+  type: str
+  sample: Succeeded
+lifecycle_events:
+  description: Status of each lifecycle event.
+  returned: when it was started
+  type: dict
+  sample: {ApplicationStop: Succeeded, DownloadBundle: Succeeded, BeforeInstall: Failed, Install: Skipped}
+failed_event:
+  description: The lifecycle event that failed.
+  returned: when one failed
+  type: str
+  sample: BeforeInstall
+error_code:
+  description: Why it failed.
+  returned: when one failed
+  type: str
+  sample: ScriptFailed
+script_name:
+  description: The script that failed.
+  returned: when a script failed
+  type: str
+  sample: scripts/before_install.sh
+"""

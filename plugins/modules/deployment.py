@@ -1,0 +1,167 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: deployment
+short_description: Create and conclude the record of a deployment
+description:
+  - With O(state=created) everything that can be checked from the controller is checked, before any instance is touched;
+    all findings come in one report. Then the deployment is recorded with all its instances as V(Pending), and the
+    deployment group is taken. Within one play this happens once; a further call returns the same deployment.
+  - With O(state=concluded) the deployment is ended. Instances that never arrived are failed or skipped as CodeDeploy
+    does with instances that do not answer. The task fails when the deployment did not succeed.
+  - Use it with C(run_once). M(agentless.codedeploy.deploy_instance) does the work on each instance in between.
+extends_documentation_fragment:
+  - agentless.codedeploy._attributes
+  - agentless.codedeploy._attributes.controller
+  - agentless.codedeploy._attributes.store
+attributes:
+  check_mode:
+    support: full
+    details:
+      - With O(state=created) everything is checked and the plan is returned; nothing is recorded.
+  diff_mode:
+    support: none
+options:
+  state:
+    description: Whether to begin or to end the deployment.
+    type: str
+    choices: [created, concluded]
+    default: created
+  deployment_id:
+    description: Which deployment to conclude.
+    type: str
+  application_name:
+    description:
+      - Name of the application. Default C(application_name) of O(settings), else the name of the group.
+      - Together with the group's name it identifies what earlier deployments have installed on an instance.
+    type: str
+  deployment_group:
+    description: Name of the inventory's group that is deployed to. Default the play's C(hosts), when that is one group.
+    type: str
+  deployment_group_id:
+    description: Identifier of the deployment group on the instances. Default a UUIDv5 of the two names.
+    type: str
+  settings:
+    description:
+      - Settings of the deployment group in the shapes of CodeDeploy's API, in snake case. Other options of this module
+        take precedence over them.
+    type: dict
+    default: {}
+  revision:
+    description:
+      - What to deploy. A folder or an archive (zip, tar, tar.gz) on the controller, absolute or relative to the working
+        directory, else to the playbook; an C(https://) address; or V(last_successful), the revision of the group's last
+        successful deployment.
+      - Required with O(state=created).
+    type: str
+  revision_headers:
+    description: HTTP headers to send with an address in O(revision). Never shown and never recorded.
+    type: dict
+    default: {}
+  appspec_filename:
+    description: Path of the AppSpec file in the bundle. Default C(appspec.yml), else C(appspec.yaml).
+    type: str
+  deployment_config:
+    description:
+      - Deployment configuration, the name of a predefined one such as V(CodeDeployDefault.HalfAtATime) or a mapping
+        with C(minimum_healthy_hosts). Default C(deployment_config_name) of O(settings), else
+        V(CodeDeployDefault.OneAtATime).
+    type: raw
+  file_exists_behavior:
+    description:
+      - What happens to a file at a destination that no earlier deployment of the group installed, V(DISALLOW),
+        V(OVERWRITE) or V(RETAIN). Default V(DISALLOW).
+    type: str
+  ignore_application_stop_failures:
+    description: Go on with an instance whose ApplicationStop, BeforeBlockTraffic or AfterBlockTraffic failed.
+    type: bool
+  update_outdated_instances_only:
+    description: Deploy only to instances that do not run the revision yet.
+    type: bool
+  description:
+    description: Comment about the deployment, at most 256 characters.
+    type: str
+  rollout:
+    description:
+      - V(window) starts the next instance as soon as one is done. V(batches) works on that many at a time and waits for
+        all of them.
+    type: str
+    choices: [window, batches]
+    default: window
+author:
+  - agentless.codedeploy contributors
+"""
+
+EXAMPLES = r"""
+- name: Deploy in a playbook of one's own
+  hosts: web
+  gather_facts: false
+  tasks:
+    - name: Create the deployment
+      agentless.codedeploy.deployment:
+        application_name: HollowWeb
+        revision: ./build/hollowweb.tar.gz
+        deployment_config: CodeDeployDefault.HalfAtATime
+      register: created
+      run_once: true
+
+    - name: Deploy to the instance
+      agentless.codedeploy.deploy_instance:
+        deployment_id: "{{ created.deployment_id }}"
+      throttle: "{{ created.plan.window }}"
+      become: true
+
+    - name: Conclude the deployment
+      agentless.codedeploy.deployment:
+        state: concluded
+        deployment_id: "{{ created.deployment_id }}"
+      run_once: true
+"""
+
+RETURN = r"""
+deployment_id:
+  description: Identifier of the deployment; empty in check mode.
+  returned: success
+  type: str
+  sample: d-75I7MBT7C
+status:
+  description: Status of the deployment.
+  returned: success
+  type: str
+  sample: Succeeded
+plan:
+  description: Which instances, in which order, how many at a time.
+  returned: when O(state=created)
+  type: dict
+  contains:
+    order:
+      description: Instances in the order in which they are to be started.
+      type: list
+      elements: str
+      sample: [web2, web1]
+    window:
+      description: How many instances may be out of service at once; for C(throttle).
+      type: int
+      sample: 1
+    serial:
+      description: For the C(serial) of a play.
+      type: list
+      elements: int
+      sample: [2]
+    total:
+      description: Size of the whole deployment group.
+      type: int
+      sample: 2
+    minimum_healthy_hosts:
+      description: How many instances must stay healthy.
+      type: int
+      sample: 1
+    unfinished:
+      description: Instances at which an earlier deployment was at work when its controller ended, and that deployment.
+      type: dict
+      sample: {}
+"""
