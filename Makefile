@@ -62,7 +62,7 @@ lint: .venv/tools
 	.venv/bin/antsibull-changelog lint
 
 sanity: .venv/tools
-	tests/tools/sanity
+	.venv/bin/python tests/tools/sanity.py
 
 unit: setup
 	.venv/bin/python -m pytest tests
