@@ -1,0 +1,262 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The C(files) section: which file of the revision goes where, by the agent's rules."""
+
+import os
+import stat
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import (
+    ABSENT,
+    DANGLING,
+    FOLDER,
+    OTHER,
+    FileSystemAfterCleanup,
+    join,
+    lstat,
+    scan,
+)
+
+EXISTING, KEPT, NEW = "existing", "kept", "new"
+
+
+class Folder:
+    """A destination folder.
+
+    C(state): V(existing) is used as it is; V(kept) was made by the previous deployment and is made again, so it stays;
+    V(new) is not there. C(real) is where it is or will be. C(copies) maps a name to C((source folder, lstat of the
+    source, text of a symbolic link or None, real path when it is not C(real/name))). C(inherit) is the group that new
+    entries inherit from a setgid folder.
+    """
+
+    __slots__ = ("path", "real", "state", "copies", "subfolders", "rule", "rules", "inherit", "_left")
+
+    def __init__(self, path: str, real: str, state: str, inherit: Optional[int]) -> None:
+        self.path = path
+        self.real = real
+        self.state = state
+        self.inherit = inherit
+        self.copies: Dict[str, Tuple[str, os.stat_result, Optional[str], Optional[str]]] = {}
+        self.subfolders: Set[str] = set()
+        self.rule: Any = None
+        self.rules: Dict[str, Any] = {}
+        self._left: Optional[Set[str]] = None
+
+    @property
+    def made(self) -> bool:
+        """Whether Install makes it, so that it is recorded and the next deployment removes it."""
+        return self.state != EXISTING
+
+    def left(self, system: FileSystemAfterCleanup) -> Set[str]:
+        """Return the names that are in it when the previous deployment's files are gone."""
+        if self._left is None:
+            self._left = system.names(self.real) if self.state == EXISTING else set()
+        return self._left
+
+
+class FileMapping:
+    """Walks C(files) in their order; C(folders) holds the result, C(problems) what forbids it.
+
+    :param archive: the unpacked revision.
+    :param behavior: DISALLOW, OVERWRITE or RETAIN.
+    """
+
+    def __init__(self, archive: str, behavior: str, system: FileSystemAfterCleanup, root: str) -> None:
+        self.archive = archive.rstrip("/")
+        self.real_archive = os.path.realpath(archive)
+        self.behavior = behavior
+        self.system = system
+        self.root = root.rstrip("/")
+        self.folders: Dict[str, Folder] = {}
+        self.problems: List[str] = []
+        self.conflicting: List[str] = []
+        self._key = ""
+
+    def add(self, key: str, entry: Dict[str, Any]) -> None:
+        """Plan one entry of C(files).
+
+        :param key: where it stands, such as V(files[0]).
+        """
+        self._key = key
+        source, destination = entry["source"], entry["destination"]
+        for name in ("source", "destination"):
+            if not isinstance(entry[name], str) or "\0" in entry[name]:
+                self.problem(".%s: must be a path, got %r; put it in quotes" % (name, entry[name]))
+                return
+        path = (self.archive + "/" + source.strip("/")).rstrip("/")
+        is_folder = os.path.isdir(path)
+        if not self._inside(path if is_folder else os.path.dirname(path)):
+            self.problem(".source: %s leads out of the revision; only what is in the bundle is deployed" % source)
+            return
+        target = self.expand(destination, key + ".destination")
+        if target is None:
+            return
+        folder = self.folder(target)
+        if folder is None:
+            return
+        if is_folder:
+            self._folder_content(path, folder)
+        else:
+            self._single(path, folder, source)
+
+    def problem(self, text: str) -> None:
+        """Note what is wrong with the entry that is being planned."""
+        self.problems.append(self._key + text)
+
+    def expand(self, path: str, key: str) -> Optional[str]:
+        """Return a path of the AppSpec absolute and normalised, below the destination root; None when it is no path."""
+        if path.startswith("~"):
+            self.problems.append("%s: %s: '~' stands for no folder here; write the whole path" % (key, path))
+            return None
+        full = os.path.join(os.getcwd(), path or "/")
+        parts = full.split("/")
+        for number, part in enumerate(parts):
+            before = self.root + "/".join(parts[:number])
+            if part == ".." and not os.path.isdir(before):
+                self.problems.append("%s: %s: there is no folder %s for '..' to leave" % (key, path, before))
+                return None
+        return os.path.normpath(self.root + "/" + os.path.normpath(full).lstrip("/")).replace("//", "/")
+
+    def folder(self, path: str) -> Optional[Folder]:
+        """Return the planned folder of a path, planning its missing ancestors; None when it cannot be one."""
+        known = self.folders.get(path)
+        if known is not None:
+            return known
+        kind, real = self.system.locate(path)
+        if kind in (OTHER, DANGLING):
+            what = "a file" if kind == OTHER else "a symbolic link to nothing"
+            self.problem(".destination: %s is %s; destination must be a folder" % (path, what))
+            return None
+        if kind == FOLDER:
+            status = os.stat(real)
+            inherit = status.st_gid if status.st_mode & stat.S_ISGID else None
+            folder = Folder(path, real, EXISTING, inherit)
+        else:
+            parent_path, name = os.path.split(path)
+            parent = self.folder(parent_path)
+            if parent is None:
+                return None
+            if name in parent.copies:
+                self.problem(".destination: %s is a folder here and a file of %s" % (path, parent.copies[name][0]))
+                return None
+            parent.subfolders.add(name)
+            real = real or join(parent.real, name)
+            folder = Folder(path, real, KEPT if real in self.system.previous.folders else NEW, parent.inherit)
+        self.folders[path] = folder
+        return folder
+
+    def _inside(self, path: str) -> bool:
+        real = os.path.realpath(path)
+        return real == self.real_archive or real.startswith(self.real_archive + "/")
+
+    def _single(self, path: str, folder: Folder, source: str) -> None:
+        status = lstat(path)
+        if status is None:
+            self.problem(".source: %s is not in the revision" % source)
+            return
+        text = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
+        self._copy(os.path.dirname(path), os.path.basename(path), status, text, folder)
+
+    def _folder_content(self, source: str, folder: Folder) -> None:
+        """Plan the content of a folder of the revision, its subfolders included."""
+        waiting: List[Tuple[str, Folder]] = [(source, folder)]
+        while waiting:
+            source, folder = waiting.pop()
+            subfolders = []
+            # A folder which is there already may hold anything; in all others a name can only be taken by this plan.
+            checked = folder.state == EXISTING or bool(folder.copies) or bool(folder.subfolders)
+            copies = folder.copies
+            special = []
+            with scan(source) as entries:
+                for entry in entries:
+                    if checked or not entry.is_file(follow_symlinks=False):
+                        special.append((entry.name, entry.stat(follow_symlinks=False)))
+                    else:
+                        copies[entry.name] = (source, entry.stat(follow_symlinks=False), None, None)
+            for name, status in sorted(special):
+                path = join(source, name)
+                text = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
+                if stat.S_ISDIR(status.st_mode) or (text is not None and os.path.isdir(path)):
+                    if text is None or self._inside(path):
+                        subfolders.append(name)
+                    else:
+                        self.problem(
+                            ".source: %s is a symbolic link out of the revision; only what is in the bundle is deployed"
+                            % path[len(self.archive) + 1 :]
+                        )
+                else:
+                    self._copy(source, name, status, text, folder)
+            for name in reversed(subfolders):
+                inner = self.folder(join(folder.path, name))
+                if inner is not None:
+                    waiting.append((join(source, name), inner))
+
+    def _copy(self, source: str, name: str, status: os.stat_result, text: Optional[str], folder: Folder) -> None:
+        """Plan one file or symbolic link."""
+        path = join(folder.path, name)
+        if name in folder.copies:
+            self.problem(
+                ".destination: %s and %s are both for %s; remove one"
+                % (join(folder.copies[name][0], name), join(source, name), path)
+            )
+            return
+        if name in folder.subfolders:
+            self.problem(".destination: %s is a file of %s and a folder here" % (path, source))
+            return
+        if text is None and not stat.S_ISREG(status.st_mode):
+            self.problem(".source: %s is neither a file, a folder nor a symbolic link" % join(source, name))
+            return
+        target: Optional[str] = None
+        if folder.state == EXISTING and name in folder.left(self.system):
+            kind, there = self.system.locate(path)
+            if kind in (FOLDER, OTHER):
+                if self.behavior == "RETAIN":
+                    return
+                if self.behavior != "OVERWRITE":
+                    self._conflict(path)
+                    return
+            target = self._existing(path, kind, there, name, text)
+            if target is None:
+                return
+            target = None if target == join(folder.real, name) else target
+        folder.copies[name] = (source, status, text, target)
+
+    def _conflict(self, path: str) -> None:
+        self.conflicting.append(path)
+        if self.behavior == "DISALLOW":
+            self.problem(
+                ".destination: %s already exists and no deployment of this group made it; remove it, or deploy with"
+                " file_exists_behavior OVERWRITE or RETAIN" % path
+            )
+        else:
+            self.problem(
+                ".destination: %s already exists, and file_exists_behavior is %r: must be DISALLOW, OVERWRITE or RETAIN"
+                % (path, self.behavior)
+            )
+
+    def _existing(self, path: str, kind: str, there: str, name: str, text: Optional[str]) -> Optional[str]:
+        """Return the real path that is written when something is at C(path); None with a problem when none can be.
+
+        The agent writes through a symbolic link, also a dangling one, and into a folder that stands there.
+        """
+        if text is not None and kind in (OTHER, DANGLING):
+            self.problem(".destination: %s exists and cannot become a symbolic link; remove it" % path)
+            return None
+        if kind == DANGLING:
+            if not there or self.system.locate(os.path.dirname(there))[0] != FOLDER:
+                self.problem(".destination: %s is a symbolic link into a folder that is not there" % path)
+                return None
+            return there
+        if kind == FOLDER:
+            there = join(there, os.path.basename(text) if text else name)
+            inner = self.system.locate(there)[0]
+            if inner == FOLDER or (text is not None and inner != ABSENT):
+                self.problem(".destination: %s is a folder, and so is %s; remove it" % (path, there))
+                return None
+            return there
+        if not os.path.isfile(there):
+            self.problem(".destination: %s is neither a file nor a folder; remove it" % path)
+            return None
+        return there

@@ -1,0 +1,320 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan of an Install event: everything is decided and checked here, nothing is touched."""
+
+import hashlib
+import os
+import stat
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import (
+    EXISTING,
+    KEPT,
+    NEW,
+    FileMapping,
+    Folder,
+)
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import file_record, record_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import Rule, shown_mode
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import PreviousFiles, join
+
+ArchiveManifest = Optional[Dict[str, List[Any]]]
+
+
+class InstallError(Exception):
+    """Install cannot be done. C(problems): one readable text each; C(plan): the plan as far as it got, or None."""
+
+    def __init__(self, problems: List[str], plan: Any = None) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+        self.plan = plan
+
+
+class Write(NamedTuple):
+    """One file or symbolic link to be written; C(target) is its real path when that is not folder/name."""
+
+    name: str
+    source: str
+    size: int
+    text: Optional[str]
+    sha256: Optional[str]
+    mode: int
+    uid: int
+    gid: int
+    times: Tuple[int, int]
+    acl: List[str]
+    target: Optional[str]
+
+
+class Attributes(NamedTuple):
+    """What an object that stays is made to be; C(acl) None: left alone, []: none."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+    acl: Optional[List[str]]
+
+
+class InstallPlan:
+    """What Install will do.
+
+    C(writes), C(records): per folder path, the files to write and the records of those that stay. C(attributes):
+    folders that stay with another mode, owner or ACL. C(later): rules of symbolic links, which are followed, so they
+    come when everything is in place. C(removed_files), C(removed_folders): real paths of what goes.
+    """
+
+    def __init__(self, mapping: FileMapping, previous: PreviousFiles, old_contexts: List[List[Any]]) -> None:
+        self.folders: Dict[str, Folder] = mapping.folders
+        self.previous = previous
+        self.conflicting = mapping.conflicting
+        self.problems = mapping.problems
+        self.warnings: List[str] = []
+        self.archive = mapping.archive
+        self.writes: Dict[str, List[Write]] = {}
+        self.records: Dict[str, Dict[str, str]] = {}
+        self.attributes: List[Attributes] = []
+        self.later: List[Tuple[str, Rule]] = []
+        self.old_contexts = old_contexts
+        self.contexts: List[List[Any]] = []
+        self.removed_files: List[str] = []
+        self.removed_folders: List[str] = []
+
+    def _paths(self, kept: bool) -> Iterator[str]:
+        for path, folder in self.folders.items():
+            records = self.records.get(path, {})
+            for name in folder.copies:
+                if (name in records) == kept:
+                    yield join(path, name)
+
+    @property
+    def kept(self) -> List[str]:
+        """Paths of files that are left alone: same content, mode and owner."""
+        return list(self._paths(True))
+
+    @property
+    def replaced(self) -> List[str]:
+        """Paths of files that are there and get another content, mode or owner."""
+        return [path for path in self._paths(False) if os.path.lexists(path)]
+
+    @property
+    def added(self) -> List[str]:
+        """Paths of files that are not there yet."""
+        return [path for path in self._paths(False) if not os.path.lexists(path)]
+
+    @property
+    def removed(self) -> List[str]:
+        """Real paths of files and folders of the previous deployment that are not in this one."""
+        return self.removed_files + self.removed_folders
+
+
+class Decisions:
+    """Decides for every planned file whether it is written, and with what attributes."""
+
+    def __init__(self, plan: InstallPlan, archive_manifest: ArchiveManifest) -> None:
+        self.plan = plan
+        self.manifest = archive_manifest or {}
+        self.uid = os.geteuid()
+        self.groups = set(os.getgroups()) | {os.getegid()}
+        self.umask = os.umask(0o022)
+        os.umask(self.umask)
+
+    def decide(self) -> None:
+        """Fill the plan in."""
+        for folder in self.plan.folders.values():
+            if folder.made:
+                self._folder(folder)
+            self._files(folder)
+            if folder.rule or folder.rules:
+                self._contexts(folder)
+        self._removals()
+
+    def _files(self, folder: Folder) -> None:
+        writes: List[Write] = []
+        records: Dict[str, str] = {}
+        prior = self.plan.previous.files.get(folder.real, {}) if folder.state != NEW else {}
+        known = self.plan.previous.records.get(folder.real, {})
+        rules, root, archived = folder.rules, not self.uid, self.manifest.get
+        source = prefix = ""
+        for name, (item_source, status, text, target) in folder.copies.items():
+            if item_source is not source:
+                source = item_source
+                prefix = (source + "/")[len(self.plan.archive) + 1 :]
+            if text is not None or name in rules or target is not None or not root:
+                self._special(folder, name, writes, records)
+                continue
+            size, changed = status.st_size, status.st_ctime_ns
+            entry = archived(prefix + name)
+            sha256 = None
+            if entry and entry[4] == changed and entry[5] == status.st_ino and entry[1] == size:
+                sha256 = entry[0]
+            wanted = (status.st_mode, status.st_uid, status.st_gid)
+            there = prior.get(name)
+            if there is not None and there.st_size == size:
+                record = unchanged(known[name], there, wanted, sha256 or source + "/" + name)
+                if record is not None:
+                    records[name] = record
+                    continue
+            times = (status.st_atime_ns, status.st_mtime_ns)
+            mode = wanted[0] & 0o7777
+            writes.append(Write(name, source, size, None, sha256, mode, wanted[1], wanted[2], times, [], None))
+        if writes:
+            self.plan.writes[folder.path] = writes
+        self.plan.records[folder.path] = records
+
+    def _special(self, folder: Folder, name: str, writes: List[Write], records: Dict[str, str]) -> None:
+        """Decide about a symbolic link, a file with permissions, one that is written elsewhere, or without root."""
+        source, status, text, target = folder.copies[name]
+        rule = folder.rules.get(name)
+        there = self.plan.previous.files.get(folder.real, {}).get(name) if folder.state != NEW else None
+        if rule is not None and (text is not None or target is not None):
+            self.plan.later.append((join(folder.path, name), rule))
+            rule = None
+        if text is not None:
+            path = join(folder.real, name)
+            if there is not None and stat.S_ISLNK(there.st_mode) and os.readlink(path) == text:
+                records[name] = "l " + text
+            else:
+                writes.append(Write(name, source, 0, text, None, 0, 0, 0, (0, 0), [], target))
+            return
+        mode, uid, gid = self._owned(status)
+        acl: List[str] = []
+        if rule is not None:
+            mode, uid, gid = rule.attributes(mode, uid, gid, False)
+            acl = rule.acl(mode)
+        entry = self.manifest.get(join(source, name)[len(self.plan.archive) + 1 :])
+        wanted = (status.st_ctime_ns, status.st_ino, status.st_size)
+        sha256 = entry[0] if entry and (entry[4], entry[5], entry[1]) == wanted else None
+        if there is not None and there.st_size == status.st_size:
+            before = self.plan.previous.records[folder.real][name]
+            shown = (stat.S_IFREG | shown_mode(mode, acl), uid, gid)
+            record = unchanged(before, there, shown, sha256 or join(source, name), acl)
+            if record is not None:
+                records[name] = record
+                return
+        times = (status.st_atime_ns, status.st_mtime_ns)
+        writes.append(Write(name, source, status.st_size, None, sha256, mode, uid, gid, times, acl, target))
+
+    def _owned(self, status: os.stat_result) -> Tuple[int, int, int]:
+        """Return mode and owner of a copy: as in the revision; who may not give files away loses setuid with them."""
+        mode = status.st_mode & 0o7777
+        if not self.uid:
+            return mode, status.st_uid, status.st_gid
+        if status.st_uid == self.uid and status.st_gid in self.groups:
+            return mode, status.st_uid, status.st_gid
+        return mode & 0o1777, self.uid, os.getegid()
+
+    def _folder(self, folder: Folder) -> None:
+        """Give a folder that stays the attributes of a new one."""
+        if folder.state != KEPT:
+            return
+        mode = 0o777 & ~self.umask
+        gid = os.getegid()
+        if folder.inherit is not None:
+            mode |= stat.S_ISGID
+            gid = folder.inherit
+        uid, acl = self.uid, []
+        if folder.rule is not None:
+            mode, uid, gid = folder.rule.attributes(mode, uid, gid, True)
+            acl = folder.rule.acl(mode)
+        there = os.lstat(folder.real)
+        record = self.plan.previous.folders[folder.real]
+        had = [acl for acl in read_acls(folder.real) if acl] if record is None else record_acls(record)
+        same = (stat.S_IMODE(there.st_mode), there.st_uid, there.st_gid) == (shown_mode(mode, acl), uid, gid)
+        if not same or had != acl:
+            self.plan.attributes.append(Attributes(folder.real, mode, uid, gid, acl if had or acl else None))
+
+    def _contexts(self, folder: Folder) -> None:
+        rules = [(folder.path, folder.rule)] + [(join(folder.path, name), rule) for name, rule in folder.rules.items()]
+        for path, rule in rules:
+            if rule is not None and rule.context is not None:
+                self.plan.contexts.append([path, rule.context])
+
+    def _removals(self) -> None:
+        """List what of the previous deployment is not planned again."""
+        planned: Dict[str, Any] = {}
+        for folder in self.plan.folders.values():
+            planned.setdefault(folder.real, set()).update(folder.copies)
+        made = {folder.real for folder in self.plan.folders.values() if folder.made}
+        for real, names in self.plan.previous.files.items():
+            for name in names:
+                if name not in planned.get(real, ()) and join(real, name) not in made:
+                    self.plan.removed_files.append(join(real, name))
+        for real in self.plan.previous.folders:
+            if real not in made:
+                self.plan.removed_folders.append(real)
+
+
+def unchanged(
+    record: Optional[str], there: os.stat_result, wanted: Tuple[int, int, int], content: str, acl: Sequence[str] = ()
+) -> Optional[str]:
+    """Return the record of a file of the wanted size that is there if it is proven to be what would be written.
+
+    :param wanted: st_mode, uid and gid.
+    :param content: the sha256 that the file must have, or the path of the file that it must equal.
+    """
+    if record is None or (there.st_mode, there.st_uid, there.st_gid) != wanted:
+        return None
+    if content[0] == "/":
+        if not record.startswith("f ") or record != file_record(record.split(" ", 2)[1], there, acl):
+            return None
+        content = file_sha256(content)
+    return record if record == file_record(content, there, acl) else None
+
+
+def check_room(plan: InstallPlan) -> None:
+    """Add the problems of writing where the plan writes: no permission, read-only, not enough space or inodes."""
+    needed: Dict[int, List[Any]] = {}
+    for path, writes in plan.writes.items():
+        real = plan.folders[path].real
+        while not os.path.isdir(real):
+            real = os.path.dirname(real)
+        wanted = needed.setdefault(os.stat(real).st_dev, [real, 0, 0])
+        wanted[1] += sum((write.size + 4095) & ~4095 for write in writes)
+        wanted[2] += len(writes) + 1
+    for real, size, files in needed.values():
+        room = os.statvfs(real)
+        free = room.f_bfree if not os.geteuid() else room.f_bavail
+        if size > free * room.f_frsize:
+            plan.problems.append(
+                "files: %d bytes are needed on the file system of %s, %d are free" % (size, real, free * room.f_frsize)
+            )
+        if room.f_files and files > room.f_ffree:
+            plan.problems.append(
+                "files: %d inodes are needed on the file system of %s, %d are free" % (files, real, room.f_ffree)
+            )
+    changed = {folder.real for path, folder in plan.folders.items() if path in plan.writes and folder.state != NEW}
+    changed |= {os.path.dirname(folder.real) for folder in plan.folders.values() if folder.state == NEW}
+    changed |= {os.path.dirname(path) for path in plan.removed}
+    for real in sorted(changed):
+        if os.path.isdir(real) and not os.access(real, os.W_OK | os.X_OK):
+            plan.problems.append("files: %s cannot be written; check its owner, its mode and its mount" % real)
+
+
+def check_aliases(plan: InstallPlan) -> None:
+    """Add a problem for each real path that the plan would write twice under different names."""
+    reals = [folder.real for folder in plan.folders.values()]
+    targets = [item[3] for folder in plan.folders.values() for item in folder.copies.values() if item[3] is not None]
+    if len(set(reals)) == len(reals) and not targets:
+        return
+    seen: Dict[str, str] = {}
+    for folder in plan.folders.values():
+        objects = [(folder.real, folder.path)] if folder.state != EXISTING else []
+        objects += [
+            (item[3] or join(folder.real, name), join(folder.path, name)) for name, item in folder.copies.items()
+        ]
+        for real, path in objects:
+            if seen.setdefault(real, path) != path:
+                plan.problems.append("files: %s and %s are the same path, %s" % (seen[real], path, real))
+
+
+def file_sha256(path: str) -> str:
+    """Return the sha256 of a file as hex."""
+    digest = hashlib.sha256()
+    with open(path, "rb", 0) as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,167 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The file system as it will be when the previous deployment's files are gone, found without touching anything."""
+
+import contextlib
+import errno
+import os
+import stat
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+
+FOLDER, OTHER, DANGLING, ABSENT = "folder", "other", "dangling", "absent"
+
+
+def lstat(path: str) -> Optional[os.stat_result]:
+    """Return the lstat of a path, V(None) when it is not there."""
+    try:
+        return os.lstat(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
+
+
+def join(folder: str, name: str) -> str:
+    """Join like os.path.join, for a name that is never absolute."""
+    return folder + name if folder == "/" else folder + "/" + name
+
+
+def real_path(path: str, known: Dict[str, str]) -> str:
+    """Return os.path.realpath of an absolute, normalised path; each folder is looked at once."""
+    if path == "/":
+        return path
+    if path not in known:
+        parent, name = os.path.split(path)
+        real = join(real_path(parent, known), name)
+        known[path] = os.path.realpath(real) if os.path.islink(real) else real
+    return known[path]
+
+
+@contextlib.contextmanager
+def scan(path: str) -> Iterator[Iterator[Any]]:
+    """Give the entries of a folder; their lstat costs least through its descriptor, which Python 3.6 does not offer."""
+    if os.scandir not in os.supports_fd:
+        with os.scandir(path) as entries:
+            yield entries
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with os.scandir(descriptor) as entries:
+            yield entries
+    finally:
+        os.close(descriptor)
+
+
+class PreviousFiles:
+    """What of the previous deployment is still there and would be removed, as the agent's cleanup removes it.
+
+    C(files) maps the real path of a folder to C({name: lstat}) of everything but folders, C(records) to the records;
+    C(folders) maps the real path of each recorded folder that would be empty then to its record. What is recorded
+    below a folder that has since been replaced (by a symbolic link, say) is somebody else's and left alone.
+    """
+
+    def __init__(self, recorded: Dict[str, Dict[str, Optional[str]]]) -> None:
+        self.files: Dict[str, Dict[str, os.stat_result]] = {}
+        self.records: Dict[str, Dict[str, Optional[str]]] = {}
+        self.folders: Dict[str, Optional[str]] = {}
+        found: List[Tuple[str, Optional[str]]] = []
+        foreign: Set[str] = set()
+        children: Dict[str, List[str]] = {}
+        replaced: Set[str] = set()
+        reals: Dict[str, str] = {}
+        for folder, names in recorded.items():
+            if folder not in replaced:
+                real = real_path(folder, reals)
+                subfolders = self._scan(real, names, foreign)
+            else:
+                real, subfolders = "", []
+            children.setdefault(real, []).extend(join(real, name) for name in subfolders)
+            found.extend((join(real, name), names[name]) for name in subfolders)
+            if len(subfolders) < len(names):
+                paths = [join(folder, name) for name, record in names.items() if record is None or record[0] == "d"]
+                replaced.update(path for path in paths if path in recorded and os.path.basename(path) not in subfolders)
+        for real, record in sorted(found, key=lambda item: -len(item[0])):
+            if real not in children:
+                self._scan(real, {}, foreign)
+            if real not in foreign and all(child in self.folders for child in children.get(real, ())):
+                self.folders[real] = record
+
+    def _scan(self, real: str, names: Dict[str, Optional[str]], foreign: Set[str]) -> List[str]:
+        """Sort the entries of one folder; return the recorded ones that are folders now."""
+        subfolders: List[str] = []
+        gone = self.files.setdefault(real, {})
+        try:
+            with scan(real) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name not in names:
+                        if name not in gone:
+                            foreign.add(real)
+                    elif entry.is_dir(follow_symlinks=False):
+                        subfolders.append(name)
+                    else:
+                        gone[name] = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+        if gone:
+            self.records.setdefault(real, {}).update(names)
+        else:
+            del self.files[real]
+        return subfolders
+
+
+class FileSystemAfterCleanup:
+    """Answers what is at a path once the previous deployment's files are removed."""
+
+    def __init__(self, previous: PreviousFiles) -> None:
+        self.previous = previous
+        self._located: Dict[str, Tuple[str, str]] = {"/": (FOLDER, "/")}
+
+    def locate(self, path: str, depth: int = 0) -> Tuple[str, str]:
+        """Return C((kind, real path)) of an absolute, normalised path; symbolic links are followed.
+
+        :returns: kind V(folder) or V(other) with the real path of what is there; V(dangling) with the real path that
+            a symbolic link leads to; V(absent) with the real path where it would be, "" when its folder is not there.
+        """
+        if path not in self._located:
+            self._located[path] = self._locate(path, depth)
+        return self._located[path]
+
+    def _locate(self, path: str, depth: int) -> Tuple[str, str]:
+        parent, name = os.path.split(path)
+        kind, folder = self.locate(parent, depth)
+        if kind != FOLDER:
+            return ABSENT, ""
+        real = join(folder, name)
+        if name in self.previous.files.get(folder, ()) or real in self.previous.folders:
+            return ABSENT, real
+        status = lstat(real)
+        if status is None:
+            return ABSENT, real
+        if stat.S_ISDIR(status.st_mode):
+            return FOLDER, real
+        if not stat.S_ISLNK(status.st_mode):
+            return OTHER, real
+        if depth >= 40:
+            return DANGLING, ""
+        text = os.readlink(real)
+        target = os.path.join(folder, text)
+        # ".." after a name has a meaning of its own when that name is a link; leading ones have not, folder is real.
+        target = os.path.realpath(target) if "/.." in text.lstrip("./") else os.path.normpath(target)
+        kind, there = self.locate(target, depth + 1)
+        return (DANGLING if kind == ABSENT else kind), there
+
+    def names(self, real: str) -> Set[str]:
+        """Return the names that will be left in a folder, given by its real path."""
+        gone: Any = self.previous.files.get(real, ())
+        left = set()
+        with scan(real) as entries:
+            for entry in entries:
+                if entry.name not in gone and not (
+                    entry.is_dir(follow_symlinks=False) and join(real, entry.name) in self.previous.folders
+                ):
+                    left.add(entry.name)
+        return left
