@@ -1,0 +1,118 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Install event: plan it, and carry the plan out."""
+
+import os
+import shutil
+from typing import Any, Dict
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_apply import Installation
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import FileMapping
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_journal import recover
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import read_previous
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import PermissionRules
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import (
+    ArchiveManifest,
+    Decisions,
+    InstallError,
+    InstallPlan,
+    check_aliases,
+    check_room,
+)
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import (
+    FOLDER,
+    FileSystemAfterCleanup,
+    PreviousFiles,
+)
+
+__all__ = ["InstallError", "InstallPlan", "apply_install", "plan_install", "recover_install"]
+
+
+def recover_install(instructions: Any) -> bool:
+    """Undo or finish what a killed Install left behind; return whether there was anything.
+
+    :raises InstallError: when that fails; it can be tried again.
+    """
+    try:
+        return recover(instructions) != ""
+    except (OSError, ValueError, KeyError) as error:
+        raise InstallError(
+            ["an interrupted Install could not be undone (%s): %s" % (instructions.journal, error)]
+        ) from error
+
+
+def plan_install(
+    archive_directory: str,
+    spec: Dict[str, Any],
+    file_exists_behavior: str,
+    instructions: Any,
+    archive_manifest: ArchiveManifest = None,
+    destination_root: str = "/",
+    dry_run: bool = False,
+) -> InstallPlan:
+    """Find out what Install would do, and everything that would keep it from being done.
+
+    Nothing is touched, except that the leftovers of a killed Install are undone first unless C(dry_run).
+
+    :param archive_directory: the unpacked revision.
+    :param spec: the parsed AppSpec.
+    :param file_exists_behavior: the deployment's; the AppSpec's own goes first.
+    :param instructions: C(InstructionFiles) of the deployment group.
+    :param archive_manifest: C({path: [sha256, size, mode, mtime_ns, ctime_ns, inode]}) of the unpacked files, or None.
+    :param destination_root: is put before every destination and object, so that instances can share a machine.
+    :raises InstallError: with all problems, and the plan as far as it got.
+    """
+    if not dry_run:
+        recover_install(instructions)
+    recorded, old_contexts = read_previous(instructions)
+    previous = PreviousFiles(recorded)
+    system = FileSystemAfterCleanup(previous)
+    behavior = spec.get("file_exists_behavior") or (file_exists_behavior or "DISALLOW").upper()
+    mapping = FileMapping(archive_directory, behavior, system, destination_root)
+    for number, entry in enumerate(spec.get("files") or []):
+        mapping.add("files[%d]" % number, entry)
+    plan = InstallPlan(mapping, previous, old_contexts)
+    rules = PermissionRules(plan.folders, lambda path: system.locate(path)[0] == FOLDER, plan.problems, plan.warnings)
+    for number, entry in enumerate(spec.get("permissions") or []):
+        path = mapping.expand(entry["object"], "permissions[%d].object" % number)
+        if path is not None:
+            rules.apply(number, entry, path)
+    if not plan.problems:
+        Decisions(plan, archive_manifest).decide()
+        check_aliases(plan)
+        check_room(plan)
+        _check_tools(plan)
+    if plan.problems:
+        raise InstallError(plan.problems, plan)
+    if dry_run and os.path.exists(instructions.journal):
+        plan.warnings.append("an interrupted Install would be undone first; the plan is what it would be without that")
+    return plan
+
+
+def _check_tools(plan: InstallPlan) -> None:
+    """Add a problem for each command that permissions need and that this instance does not have."""
+    used = [rule for folder in plan.folders.values() for rule in [folder.rule] + list(folder.rules.values()) if rule]
+    for attribute, tools in (("acls", ("setfacl",)), ("context", ("semanage", "restorecon"))):
+        keys = sorted({rule.key for rule in used if getattr(rule, attribute) is not None})
+        for tool in tools if keys else ():
+            if shutil.which(tool) is None:
+                plan.problems.append("%s.%s: needs the command %s; install it" % (keys[0], attribute, tool))
+
+
+def apply_install(plan: InstallPlan, instructions: Any) -> None:
+    """Carry a plan out.
+
+    :raises InstallError: when it failed; the previous version is in place again, byte for byte.
+    """
+    try:
+        Installation(plan, instructions).run()
+    except OSError as error:
+        where = error.filename2 or error.filename
+        text = "%s: %s" % (error.strerror or error, where) if where else str(error.strerror or error)
+        if os.path.exists(instructions.journal):
+            text += "; the previous version could not be restored completely, the next deployment tries again"
+        else:
+            text += "; the previous version was restored"
+        raise InstallError([text], plan) from error

@@ -1,0 +1,316 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carrying a plan of Install out: prepare everything, put it in place, and restore the old version when that fails."""
+
+import os
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils import _install_journal as journal_file
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls, set_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_copy import copy_file
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import NEW, Folder
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import (
+    Folders,
+    cleanup_text,
+    file_record,
+    install_json_text,
+    manifest_text,
+)
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import InstallPlan, Write
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import join
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import replace_file
+
+_FEW = 64
+
+
+class Installation:
+    """One run of Install; C(run) does everything."""
+
+    def __init__(self, plan: InstallPlan, instructions: Any) -> None:
+        self.plan = plan
+        self.instructions = instructions
+        self.prefix = ".codedeploy-" + os.urandom(4).hex() + "-"
+        self.umask = os.umask(0o022)
+        os.umask(self.umask)
+        self.physical: Dict[str, str] = {}
+        self.operations: List[List[Any]] = []
+        self.folders_aside: List[List[Any]] = []
+        self.journal: Dict[str, Any] = {"state": "staging", "prefix": self.prefix, "operations": []}
+        self.acls: List[Tuple[str, List[str]]] = []
+        self.written: Dict[str, Dict[str, Optional[str]]] = {}
+        self.unsettled: List[Tuple[str, Write]] = []
+        self.durable = sum(len(writes) for writes in plan.writes.values()) <= _FEW
+        self._names = 0
+        self._gone: Set[str] = set()
+
+    def run(self) -> None:
+        """Make the instance what the plan says.
+
+        :raises OSError: nothing was changed then, or everything was put back, unless putting it back failed as well.
+        """
+        tops = self._places()
+        os.makedirs(self.instructions.directory, exist_ok=True)
+        self.journal["folders"] = sorted(self._folders_touched(tops))
+        journal_file.write_journal(self.instructions, self.journal)
+        try:
+            self._stage()
+            self._operations(tops)
+            self._settle()
+            self._commit()
+        except BaseException:
+            if journal_file.recover(self.instructions) != "committed":
+                raise
+            return
+        try:
+            journal_file.finish(self.instructions, self.journal)
+        except OSError as error:
+            # The new version is complete; the journal stays and the next Install tidies up.
+            self.plan.warnings.append("files: not everything of the old version could be deleted yet: %s" % error)
+
+    def _name(self, folder: str) -> str:
+        self._names += 1
+        return join(folder, self.prefix + str(self._names))
+
+    def _places(self) -> List[Tuple[Folder, str]]:
+        """Find where each folder is while it is prepared: a new tree as a whole under one name of ours."""
+        tops = []
+        for path, folder in self.plan.folders.items():
+            if folder.state != NEW:
+                self.physical[path] = folder.real
+                continue
+            parent, name = os.path.split(path)
+            if self.plan.folders[parent].state == NEW:
+                self.physical[path] = join(self.physical[parent], name)
+            else:
+                self.physical[path] = self._name(os.path.dirname(folder.real))
+                tops.append((folder, self.physical[path]))
+        return tops
+
+    def _folders_touched(self, tops: List[Tuple[Folder, str]]) -> Set[str]:
+        touched = {os.path.dirname(folder.real) for folder, _new in tops}
+        for path, writes in self.plan.writes.items():
+            folder = self.plan.folders[path]
+            if folder.state != NEW:
+                touched.add(folder.real)
+            touched.update(os.path.dirname(write.target) for write in writes if write.target)
+        touched.update(os.path.dirname(path) for path in self.plan.removed)
+        return touched
+
+    def _stage(self) -> None:
+        """Write everything new, where nobody looks for it."""
+        plan = self.plan
+        for path, folder in plan.folders.items():
+            physical = self.physical[path]
+            records: Dict[str, Optional[str]] = dict(plan.records.get(path, {}))
+            if folder.state == NEW:
+                os.mkdir(physical)
+            for write in plan.writes.get(path, ()):
+                final = write.target or join(folder.real, write.name)
+                new = join(physical, write.name) if folder.state == NEW else self._name(os.path.dirname(final))
+                records[write.name] = self._write(write, new)
+                if folder.state != NEW:
+                    self._place(final, new)
+                if write.target:
+                    records[write.name] = None
+                elif write.text is None and (write.acl or folder.state != NEW):
+                    self.unsettled.append((path, write))
+            self.written[path] = records
+        set_acls(self.acls)
+        for path, folder in reversed(list(plan.folders.items())):
+            if folder.state == NEW and folder.rule is not None:
+                self._new_folder_attributes(folder, self.physical[path])
+
+    def _write(self, write: Write, new: str) -> str:
+        if write.text is not None:
+            os.symlink(write.text, new)
+            return "l " + write.text
+        sha256, status = copy_file(join(write.source, write.name), new, write, self.umask, self.durable)
+        if write.acl:
+            self.acls.append((new, write.acl))
+        return file_record(sha256, status, write.acl)
+
+    @staticmethod
+    def _new_folder_attributes(folder: Folder, physical: str) -> None:
+        status = os.lstat(physical)
+        mode, uid, gid = folder.rule.attributes(status.st_mode & 0o7777, status.st_uid, status.st_gid, True)
+        journal_file.set_attributes(physical, [mode, uid, gid, None])
+        if folder.rule.acls is not None:
+            set_acls([(physical, folder.rule.acl(mode))])
+
+    def _place(self, final: str, new: str) -> None:
+        old = None
+        if os.path.lexists(final):
+            if os.path.isdir(final) and not os.path.islink(final):
+                self._aside(final)
+            else:
+                old = self._name(os.path.dirname(final))
+        self.operations.append(["place", final, new, old])
+
+    def _aside(self, path: str) -> None:
+        """Take a file or a whole folder of the previous deployment away."""
+        if path in self._gone:
+            return
+        self._gone.add(path)
+        old = self._name(os.path.dirname(path))
+        self.operations.append(["aside", path, old])
+        if path in self.plan.previous.folders:
+            inside = path + "/"
+            known = [
+                [real[len(inside) :] for real in paths if real.startswith(inside)]
+                for paths in (self._previous_files(), self.plan.previous.folders)
+            ]
+            self.folders_aside.append([path, old, known])
+
+    def _previous_files(self) -> Iterator[str]:
+        for real, names in self.plan.previous.files.items():
+            for name in names:
+                yield join(real, name)
+
+    def _operations(self, tops: List[Tuple[Folder, str]]) -> None:
+        """List what is to be done at once, in order; what is removed comes last."""
+        for folder, new in tops:
+            if os.path.lexists(folder.real):
+                self._aside(folder.real)
+            self.operations.append(["place", folder.real, new, None])
+        for path, mode, uid, gid, acl in self.plan.attributes:
+            found = journal_file.attributes(path)
+            self.operations.append(["attributes", path, [mode, uid, gid, None if acl is None else [None, None]], found])
+        gone = self.plan.previous.folders
+        removed = set(self.plan.removed_folders)
+        for path in self.plan.removed_folders:
+            if os.path.dirname(path) not in removed:
+                self._aside(path)
+        for path in self.plan.removed_files:
+            if os.path.dirname(path) not in gone or os.path.dirname(path) not in removed:
+                self._aside(path)
+
+    def _settle(self) -> None:
+        """Have what was prepared on disk before it replaces anything."""
+        folders = {path if folder.state != NEW else self.physical[path] for path, folder in self._new_or_written()}
+        settle(folders, self.durable)
+
+    def _new_or_written(self) -> List[Tuple[str, Folder]]:
+        return [
+            (path, folder)
+            for path, folder in self.plan.folders.items()
+            if folder.state == NEW or path in self.plan.writes
+        ]
+
+    def _commit(self) -> None:
+        """Do the operations, then write down what came out; only then is the old version given up."""
+        journal = self.journal
+        for path, context in self.plan.old_contexts:
+            self.operations.append(["uncontext", path, context])
+        journal.update(state="commit", operations=self.operations)
+        journal_file.write_journal(self.instructions, journal)
+        for operation in self.operations:
+            journal_file.perform(operation)
+        set_acls([(item.path, item.acl) for item in self.plan.attributes if item.acl])
+        self._later()
+        settle(journal["folders"], self.durable)
+        self._state_files()
+        journal.update(state="committed", operations=[], folders_aside=self.folders_aside)
+        journal_file.write_journal(self.instructions, journal)
+
+    def _later(self) -> None:
+        """Do what needs everything in place: rules of symbolic links, which are followed, and SELinux contexts."""
+        more: List[List[Any]] = []
+        rules: List[Tuple[str, Any, List[str]]] = []
+        for path, rule in self.plan.later:
+            real = os.path.realpath(path)
+            own = self._own_rule(real)
+            for each in [rule] + ([own] if own is not None and own.number > rule.number else []):
+                found = journal_file.attributes(real)
+                mode, uid, gid = each.attributes(*found[:3], is_folder=os.path.isdir(real))
+                more.append(["attributes", real, [mode, uid, gid, None], found])
+                rules.append((real, each, each.acl(mode)))
+        for path, context in self.plan.contexts:
+            more.append(["context", os.path.realpath(path), context])
+        if not more:
+            return
+        self.journal["operations"] = self.operations + more
+        journal_file.write_journal(self.instructions, self.journal)
+        for operation in more:
+            journal_file.perform(operation)
+        set_acls([(real, acl) for real, _rule, acl in rules if acl])
+
+    def _own_rule(self, real: str) -> Any:
+        folder_path, name = os.path.split(real)
+        for folder in self.plan.folders.values():
+            if folder.real == folder_path and name in folder.rules and folder.copies[name][3] is None:
+                return folder.rules[name]
+            if folder.real == real:
+                return folder.rule
+        return None
+
+    def _state_files(self) -> None:
+        """Write manifest, cleanup file and install.json beside the present ones."""
+        for path, write in self.unsettled:
+            record = self.written[path][write.name]
+            status = os.lstat(join(self.plan.folders[path].real, write.name))
+            self.written[path][write.name] = file_record((record or "").split(" ", 2)[1], status, write.acl)
+        manifest: Folders = {}
+        for path, folder in self.plan.folders.items():
+            if folder.made:
+                parent, name = os.path.split(path)
+                acls = ",".join(folder.rule.acls or ()) if folder.rule is not None else ""
+                manifest.setdefault(parent, {})[name] = "d - " + acls if acls else "d"
+            if folder.copies:
+                manifest.setdefault(path, {}).update(self.written[path])
+        folders = list(self.plan.folders.values())
+        contexts = [[os.path.realpath(path), context] for path, context in self.plan.contexts]
+        cleanup = cleanup_text(((each.path, each.made, each.copies) for each in folders), contexts)
+        copies = ((each.path, each.made, ((name, item[0]) for name, item in each.copies.items())) for each in folders)
+        for path, text, mode in (
+            (self.instructions.cleanup, cleanup, 0o644),
+            (self.instructions.install_json, install_json_text(copies, self._permissions()), 0o644),
+            (self.instructions.manifest, manifest_text(cleanup, manifest, contexts), 0o600),
+        ):
+            replace_file(path + journal_file.STAGED, text, mode)
+
+    def _permissions(self) -> Iterator[Dict[str, Any]]:
+        for folder in self.plan.folders.values():
+            for name, rule in folder.rules.items():
+                path = join(folder.path, name)
+                yield from rule.instructions(path, self._listed_acl(path, rule))
+            if folder.rule is not None:
+                yield from folder.rule.instructions(folder.path, self._listed_acl(folder.path, folder.rule))
+
+    @staticmethod
+    def _listed_acl(path: str, rule: Any) -> List[str]:
+        return rule.acl(os.stat(path).st_mode) if rule.acls is not None else []
+
+
+def settle(folders: Any, durable: bool) -> None:
+    """Wait until what was done in some folders is on disk: each folder when there are few, else whole file systems.
+
+    :param durable: whether the files in them are on disk already.
+    """
+    devices: Dict[int, str] = {}
+    for path in folders:
+        if os.path.isdir(path):
+            if durable and len(folders) <= _FEW:
+                journal_file.sync_folder(path)
+            else:
+                devices[os.stat(path).st_dev] = path
+    for path in devices.values():
+        _sync_file_system(path)
+
+
+def _sync_file_system(path: str) -> None:
+    """Flush one file system; all of them where this system offers only that."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        import ctypes
+
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
+    except (ImportError, AttributeError):
+        os.sync()
+    finally:
+        os.close(descriptor)
+
+
+__all__ = ["Installation", "read_acls"]

@@ -1,0 +1,207 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The journal of Install: what is about to be done, on disk before it is done, and how it is undone or finished.
+
+Everything new is prepared under names that begin with the prefix, beside where it will be; so is everything old that is
+replaced or removed. States: V(staging): only such names were made, they are deleted. V(commit): the operations were
+begun, all are undone. V(committed): the new version is in place, what is left of the old one is deleted.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from typing import Any, Dict, List
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls, run, write_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import lstat
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file, replace_file
+
+STAGED = ".staged"
+_NOT_LINKABLE = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def write_journal(instructions: Any, journal: Dict[str, Any]) -> None:
+    """Put the journal on disk, for good."""
+    replace_file(instructions.journal, json.dumps(journal, separators=(",", ":")).encode("ascii"), 0o600)
+    sync_folder(instructions.directory)
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def recover(instructions: Any) -> str:
+    """Undo or finish what an interrupted Install left.
+
+    :returns: "" when there was nothing, V(committed) when the new version is in place, else V(undone).
+
+    :raises OSError: when it cannot be done; the journal stays, the next call goes on from there.
+    """
+    text = read_file(instructions.journal)
+    if text is None:
+        return ""
+    journal = json.loads(text.decode("ascii"))
+    if journal["state"] == "commit":
+        undo(instructions, journal)
+    if journal["state"] == "committed":
+        finish(instructions, journal)
+        return "committed"
+    _sweep(journal)
+    for path in (instructions.cleanup, instructions.install_json, instructions.manifest):
+        _unlink(path + STAGED)
+    os.unlink(instructions.journal)
+    return "undone"
+
+
+def perform(operation: List[Any]) -> None:
+    """Do one operation of the journal.
+
+    C([place, path, new, old]) puts C(new) at C(path), what is there stays as C(old) unless that is None;
+    C([aside, path, old]) takes C(path) away; C([attributes, path, wanted, found]) sets C([mode, uid, gid, acls]);
+    C([context, path, context]) and C([uncontext, path, context]) tell semanage.
+    """
+    kind, path = operation[:2]
+    if kind == "place":
+        new, old = operation[2:]
+        if old is not None:
+            try:
+                os.link(path, old, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _NOT_LINKABLE:
+                    raise
+                os.rename(path, old)
+        os.rename(new, path)
+    elif kind == "aside":
+        os.rename(path, operation[2])
+    elif kind == "attributes":
+        set_attributes(path, operation[2])
+    elif kind == "context":
+        add_context(path, operation[2])
+        run(["restorecon", "-v", path])
+    elif kind == "uncontext":
+        remove_context(path)
+
+
+def undo(instructions: Any, journal: Dict[str, Any]) -> None:
+    """Take all operations back, whichever of them were done, and then remember that only sweeping is left."""
+    for operation in reversed(journal["operations"]):
+        _undo(operation)
+    journal.update(state="staging", operations=[])
+    write_journal(instructions, journal)
+
+
+def _undo(operation: List[Any]) -> None:
+    """Take one operation back; nothing happens when it was not done or is taken back already.
+
+    C(new) is there until C(place) was done, and again after a C(place) of something that was not there before.
+    """
+    kind, path = operation[:2]
+    if kind == "place":
+        new, old = operation[2:]
+        if old is None:
+            if not os.path.lexists(new) and os.path.lexists(path):
+                os.rename(path, new)
+        elif os.path.lexists(old):
+            if os.path.lexists(new) and os.path.lexists(path):
+                os.unlink(old)
+            else:
+                os.rename(old, path)
+    elif kind == "aside":
+        if os.path.lexists(operation[2]):
+            os.rename(operation[2], path)
+    elif kind == "attributes":
+        if os.path.lexists(path):
+            set_attributes(path, operation[3])
+    elif kind == "context":
+        remove_context(path)
+    elif kind == "uncontext" and operation[2] is not None:
+        with contextlib.suppress(OSError):
+            add_context(path, operation[2])
+
+
+def finish(instructions: Any, journal: Dict[str, Any]) -> None:
+    """Put the new cleanup file, install.json and manifest in place, and delete what is left of the old version."""
+    for path in (instructions.cleanup, instructions.install_json, instructions.manifest):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path + STAGED, path)
+    for path, old, known in journal["folders_aside"]:
+        _remove_known(path, old, known)
+    _sweep(journal)
+    os.unlink(instructions.journal)
+
+
+def _remove_known(path: str, old: str, known: List[List[str]]) -> None:
+    """Delete a folder that was taken away; if somebody has put something in since, that stays where it was put."""
+    files, folders = known
+    for name in files:
+        _unlink(os.path.join(old, name))
+    for name in sorted(folders, key=len, reverse=True) + [""]:
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.join(old, name))
+    if os.path.isdir(old) and not os.path.lexists(path):
+        os.rename(old, path)
+
+
+def _sweep(journal: Dict[str, Any]) -> None:
+    """Delete everything under a name of this Install's own."""
+    for folder in journal["folders"]:
+        try:
+            names = os.listdir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for name in names:
+            if name.startswith(journal["prefix"]):
+                path = os.path.join(folder, name)
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path)
+                else:
+                    _unlink(path)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def attributes(path: str) -> List[Any]:
+    """Return mode, uid, gid and ACLs of an object as C(set_attributes) takes them."""
+    status = os.stat(path)
+    return [status.st_mode & 0o7777, status.st_uid, status.st_gid, read_acls(path)]
+
+
+def set_attributes(path: str, wanted: List[Any]) -> None:
+    """Set owner, mode and, unless None, the ACLs; the owner first, because changing it clears setuid."""
+    mode, uid, gid, acls = wanted
+    status = lstat(path)
+    if status is None or (status.st_uid, status.st_gid) != (uid, gid):
+        os.chown(path, uid, gid)
+    if acls is not None:
+        write_acls(path, acls)
+    os.chmod(path, mode)
+
+
+def add_context(path: str, context: Dict[str, Any]) -> None:
+    """Make the SELinux context of a path known to the system.
+
+    :raises OSError: with what semanage said.
+    """
+    arguments = ["semanage", "fcontext", "-a"]
+    for option, key in (("-s", "user"), ("-t", "type"), ("-r", "range")):
+        if context.get(key):
+            arguments += [option, str(context[key])]
+    run(arguments + ["--", path])
+
+
+def remove_context(path: str) -> None:
+    """Make the system forget a path's context; one that it does not know is no error."""
+    with contextlib.suppress(OSError):
+        run(["semanage", "fcontext", "-d", "--", path])
