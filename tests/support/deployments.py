@@ -1,0 +1,66 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests and steps that tests of the record have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    Deployment,
+    DeploymentRequest,
+    Owner,
+    ask_to_start,
+    create_deployment,
+    current_owner,
+    finish_instance,
+    get_deployment,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import deployment_config
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
+
+GROUP_ID = "8c1a5c4e-0000-4000-8000-000000000001"
+ELSEWHERE = Owner("controller.example", 4242, "another boot/another namespace/1", "ada", "job 7")
+
+
+def revision(number: int) -> dict[str, Any]:
+    """A revision from the controller's disk."""
+    location = {"path": f"/srv/build/{number}.tgz", "bundle_type": "tgz"}
+    return {"revision_type": "Local", "local_location": location, "digest": f"{number:064x}"}
+
+
+def request(instances: str | list[str], config: Any = "AllAtOnce", number: int = 1, **more: Any) -> DeploymentRequest:
+    """A request to deploy revision ``number`` to instances (one letter each when they are a text)."""
+    given = {"deployment_group_id": GROUP_ID, "owner": current_owner(), **more}
+    return DeploymentRequest(
+        application_name="HollowWeb",
+        deployment_group_name="production",
+        revision=revision(number),
+        config=deployment_config(config),
+        instances=list(instances),
+        **given,
+    )
+
+
+def install_event(status: str = "Succeeded") -> dict[str, Any]:
+    """An Install event as an instance reports it."""
+    code = "Success" if status == "Succeeded" else "UnknownError"
+    diagnostics = {"error_code": code, "script_name": None, "message": None, "log_tail": None}
+    return {
+        "lifecycle_event_name": "Install",
+        "status": status,
+        "start_time": 1.5,
+        "end_time": 2.5,
+        "diagnostics": diagnostics,
+    }
+
+
+def deploy(store: Store, wanted: DeploymentRequest, failing: str | list[str] = "") -> Deployment:
+    """Run a deployment one instance after the other until it has ended."""
+    deployment = create_deployment(store, wanted)
+    for instance in deployment.order:
+        if ask_to_start(store, deployment.deployment_id, instance).action == "go":
+            status = "Failed" if instance in failing else "Succeeded"
+            finish_instance(store, deployment.deployment_id, instance, status, [install_event(status)])
+    return get_deployment(store, deployment.deployment_id)
