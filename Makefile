@@ -65,13 +65,13 @@ sanity: .venv/tools
 	.venv/bin/python tests/tools/sanity.py
 
 unit: setup
-	.venv/bin/python -m pytest tests
+	.venv/bin/python -m pytest
 
 test-matrix: setup
 	.venv/bin/python -m pytest tests/matrix
 
 bench: setup
-	.venv/bin/python tests/bench/run.py
+	@status=0; for program in tests/benchmark/*.py; do .venv/bin/python $$program || status=1; done; exit $$status
 
 clean:
 	rm -rf .venv .venv-matrix build .mypy_cache .pytest_cache .ruff_cache .hypothesis
