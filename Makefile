@@ -25,7 +25,9 @@ help:
 setup: .venv/collection .venv/tools
 
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed; name one: make PYTHON=python3.12 ..." \
+	    if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/ansible: requirements.txt | .venv/bin/python
 	.venv/bin/python -m pip install --quiet --upgrade --requirement requirements.txt
