@@ -19,7 +19,7 @@ from support.local_fleet import LocalFleet
 
 collection_loader.register_collection()
 
-NEEDS_ROOT = "light_hosts"
+NEEDS_ROOT = {"light_hosts", "conformance_host"}
 LEFT_OUT = pytest.StashKey[int]()
 
 
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what needs root where there is none, except in CI, where nothing is left out."""
     if light.available() or "CI" in os.environ:
         return
-    without = [item for item in items if NEEDS_ROOT not in getattr(item, "fixturenames", ())]
+    without = [item for item in items if NEEDS_ROOT.isdisjoint(getattr(item, "fixturenames", ()))]
     left_out = [item for item in items if item not in without]
     config.hook.pytest_deselected(items=left_out)
     config.stash[LEFT_OUT] = len(left_out)
@@ -42,9 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was left out."""
     if config.stash.get(LEFT_OUT, 0):
-        terminalreporter.write_line(
-            f"LEFT OUT: {config.stash[LEFT_OUT]} tests that start hosts of their own; they need root on Debian"
-        )
+        terminalreporter.write_line(f"LEFT OUT: {config.stash[LEFT_OUT]} tests; they need root on Debian")
 
 
 @pytest.fixture(scope="session")
