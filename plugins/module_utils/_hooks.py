@@ -146,7 +146,6 @@ def _popen(argv: List[str], environment: Dict[str, str]) -> "subprocess.Popen[by
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        cwd="/",
         env=environment,
         start_new_session=True,
     )

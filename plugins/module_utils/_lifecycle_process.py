@@ -7,7 +7,7 @@
 import os
 import select
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks import diagnostics
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
@@ -37,9 +37,10 @@ def run_detached(lifecycle: Lifecycle, wait: float) -> Dict[str, Any]:
             _conclude(log)
     finally:
         os.close(lock)
-    result = summary(lifecycle.events, log.lines())
+    lines = log.lines()
+    result = summary(lifecycle.events, lines)
     if result["status"] != "InProgress":
-        _remove_trace(lifecycle)
+        _remove_trace(lifecycle, lines)
     result.update(events_log=log.path, events_log_offset=log.offset, process=identity)
     log.close()
     return result
@@ -60,11 +61,11 @@ def _conclude(log: EventLog) -> None:
     log.finish("Failed", failed)
 
 
-def _remove_trace(lifecycle: Lifecycle) -> None:
-    """Remove the folder of a deployment that did nothing: the agent leaves none, and its retention counts folders."""
+def _remove_trace(lifecycle: Lifecycle, lines: List[Dict[str, Any]]) -> None:
+    """Remove the folder of a deployment that did nothing: the agent makes none, and its retention counts folders."""
     paths = lifecycle.paths
-    started = {"DownloadBundle", "Install"} & set(os.listdir(paths.directory))
-    if started or os.listdir(paths.directory) != [os.path.basename(paths.events)]:
+    started = {line.get("lifecycle_event_name") for line in lines}
+    if started & {"DownloadBundle", "Install"} or os.listdir(paths.directory) != [os.path.basename(paths.events)]:
         return
     os.unlink(paths.events)
     os.rmdir(paths.directory)
@@ -81,7 +82,6 @@ class _Detached:
             try:
                 os.close(self._ended)
                 os.setsid()
-                os.chdir("/")
                 null = os.open(os.devnull, os.O_RDWR)
                 for stream in (0, 1, 2):
                     os.dup2(null, stream)

@@ -299,6 +299,8 @@ plan:
       sample: []
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle, bundle_download
@@ -346,6 +348,8 @@ def main() -> None:
         module.fail_json(msg="revisions_to_keep must be at least 1")
     if "DownloadBundle" in options["events"] and not options["bundle"]:
         module.fail_json(msg="the event DownloadBundle needs the option bundle")
+    # What a service has: relative destinations start here, and no folder of the connection's user stays in use.
+    os.chdir("/")
     try:
         # Everything is imported now: the module's own archive is gone before the events have ended.
         lifecycle = Lifecycle(options, bundle_download(options["bundle"]))
