@@ -73,7 +73,7 @@ test-matrix: setup
 	.venv/bin/python -m pytest tests/matrix
 
 bench: setup
-	@status=0; for program in tests/benchmark/*.py; do .venv/bin/python $$program || status=1; done; exit $$status
+	PYTHONPATH=tests .venv/bin/python -m benchmark
 
 clean:
 	rm -rf .venv .venv-matrix build .mypy_cache .pytest_cache .ruff_cache .hypothesis
