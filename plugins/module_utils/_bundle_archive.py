@@ -199,9 +199,8 @@ def _unpack_tar(kind: str, source: str, tree: Tree) -> None:
     if kind == "tgz" and compression != "gz":
         raise BundleError("it is not compressed with gzip")
     owners = _Owners() if os.geteuid() == 0 else None
-    with tarfile.open(
-        source, "r:" + compression, tarinfo=_TarMember, encoding="utf-8", errors="surrogateescape"
-    ) as archive:
+    mode: Any = "r:" + compression
+    with tarfile.open(source, mode, tarinfo=_TarMember, encoding="utf-8", errors="surrogateescape") as archive:
         for member in archive:
             _unpack_tar_member(archive, member, tree, owners)
         if not getattr(archive, "end_mark_seen", False):

@@ -11,19 +11,8 @@ import time
 import traceback
 from typing import Any, Dict, List, Optional
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle import (
-    Download,
-    download_bundle,
-    read_manifest,
-)
-from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import BundleError
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks import diagnostics, run_scripts
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_log import HookLog
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install import (
-    InstallError,
-    apply_install,
-    plan_install,
-)
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import EventLog
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import (
     DeploymentPaths,
@@ -32,7 +21,6 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._state import
     deployment_folder,
     folder_name,
     read_file,
-    replace_file,
 )
 
 BEFORE_TRAFFIC = ("BeforeBlockTraffic", "AfterBlockTraffic")
@@ -55,12 +43,13 @@ class EventError(Exception):
 class Lifecycle:
     """One call's lifecycle events of one deployment.
 
+    All code that the events need is imported here, since a module's own archive may be gone when they run.
+
     :param options: the module's parameters, see M(agentless.codedeploy.lifecycle_events).
-    :param download: what fetches a bundle's URL, V(None) when the bundle has none.
     :raises StateError: for an id that cannot be a folder.
     """
 
-    def __init__(self, options: Dict[str, Any], download: Optional[Download] = None) -> None:
+    def __init__(self, options: Dict[str, Any]) -> None:
         self.options = options
         self.events: List[str] = options["events"]
         self.root = DeploymentRoot(options["root"])
@@ -68,7 +57,11 @@ class Lifecycle:
         self.deployment = deployment_folder(options["deployment_id"])
         self.paths = self.root.deployment(self.group_id, self.deployment)
         self.instructions = self.root.instructions(self.group_id)
-        self._download = download
+        self._revision: Any = None
+        if "DownloadBundle" in self.events or "Install" in self.events:
+            from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_revision import Revision
+
+            self._revision = Revision(self)
         self._rollback = (
             options.get("deployment_creator") == "codeDeployRollback" and options.get("deployment_type") == "BLUE_GREEN"
         )
@@ -93,7 +86,7 @@ class Lifecycle:
         log.event(event, "InProgress", start)
         try:
             outcome = self._perform(event)
-        except (EventError, BundleError, InstallError, StateError) as error:
+        except (EventError, StateError) as error:
             outcome = diagnostics("UnknownError", str(error))
         except OSError as error:
             outcome = diagnostics("UnknownError", f"{event} failed on this instance: {error}")
@@ -109,10 +102,10 @@ class Lifecycle:
     def _perform(self, event: str) -> Optional[Dict[str, str]]:
         """Run one event; V(None) when there is nothing to do."""
         if event == "DownloadBundle":
-            self._download_bundle()
+            self._revision.download_bundle()
             return diagnostics()
         if event == "Install":
-            self._install()
+            self._revision.install()
             return diagnostics()
         if event not in HOOK_EVENTS and event not in (self.options.get("custom_events") or []):
             raise EventError(f"Unsupported command type: {event}.")
@@ -200,48 +193,6 @@ class Lifecycle:
             raise EventError("The AppSpec file is not valid: " + "; ".join(str(error) for error in errors))
         return spec
 
-    def _download_bundle(self) -> None:
-        self.root.prune(self.group_id, self.deployment, self.options.get("revisions_to_keep") or 5)
-        os.makedirs(self.paths.directory, exist_ok=True)
-        bundle = self.options.get("bundle")
-        if not bundle:
-            raise EventError("DownloadBundle needs to know where the bundle is: the option bundle is missing")
-        download_bundle(bundle, self.root, self.paths, self._download)
-        spec = self.options.get("appspec")
-        if spec:
-            replace_file(self.paths.appspec, json.dumps(spec).encode("ascii"), 0o600)
-        self.root.point(self.instructions.most_recent_install, self.paths.directory)
-
-    def _install(self) -> None:
-        os.makedirs(self.paths.directory, exist_ok=True)
-        spec = self.spec(self.paths)
-        self._check_event_names(spec)
-        os.makedirs(self.root.instructions_directory, exist_ok=True)
-        plan = plan_install(
-            self.paths.archive,
-            spec,
-            self.options.get("file_exists_behavior") or "DISALLOW",
-            self.instructions,
-            read_manifest(self.paths),
-            self.options.get("destination_root") or "/",
-        )
-        apply_install(plan, self.instructions)
-        self.root.point(self.instructions.last_successful_install, self.paths.directory)
-
-    def _check_event_names(self, spec: Dict[str, Any]) -> None:
-        """Check the hooks against the list of all events, which only some callers give."""
-        possible = self.options.get("all_possible_lifecycle_events")
-        if not possible:
-            return
-        hooks = spec.get("hooks") or {}
-        unknown = [event for event in hooks if event not in possible]
-        if unknown:
-            raise EventError(f"appspec.yml file contains unknown lifecycle events: {unknown}")
-        custom = [event for event in possible if event not in HOOK_EVENTS + ("DownloadBundle", "Install")]
-        missing = [event for event in custom if event not in hooks]
-        if missing:
-            raise EventError(f"the AppSpec file has no hooks for the lifecycle events {missing}")
-
     def _variables(self, event: str) -> Dict[str, str]:
         """Return the deployment variables of a script."""
         options = self.options
@@ -274,12 +225,3 @@ class Lifecycle:
         except OSError:
             return "no log: it could not be written"
         return path
-
-
-def bundle_download(bundle: Optional[Dict[str, Any]]) -> Optional[Download]:
-    """Return what fetches the bundle's URL, V(None) when it has none."""
-    if not bundle or not bundle.get("url"):
-        return None
-    from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_url import fetch_url
-
-    return fetch_url

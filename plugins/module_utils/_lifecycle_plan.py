@@ -7,10 +7,10 @@
 import os
 from typing import Any, Dict, List, Optional
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle import read_manifest
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError, plan_install
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import EventError, Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import summary
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_revision import Revision
 
 LISTS = ("added", "replaced", "kept", "removed", "conflicting")
 
@@ -62,26 +62,14 @@ def _scripts(lifecycle: Lifecycle, event: str, downloaded: bool) -> List[Dict[st
 
 
 def _files(lifecycle: Lifecycle, downloaded: bool) -> Optional[Dict[str, List[str]]]:
-    options = lifecycle.options
-    bundle = options.get("bundle") or {}
-    archive, manifest = lifecycle.paths.archive, read_manifest(lifecycle.paths)
-    spec = lifecycle.valid(options.get("appspec"))
+    bundle = lifecycle.options.get("bundle") or {}
+    archive = lifecycle.paths.archive
     if downloaded:
-        if bundle.get("type") != "directory" or not os.path.isdir(bundle.get("path") or ""):
-            return None
-        archive, manifest = bundle["path"], None
-    elif not os.path.isdir(archive):
+        archive = (bundle.get("path") or "") if bundle.get("type") == "directory" else ""
+    spec = lifecycle.valid(lifecycle.options.get("appspec"))
+    if not os.path.isdir(archive):
         return None
-    return _lists(
-        plan_install(
-            archive,
-            spec or lifecycle.spec(lifecycle.paths),
-            options.get("file_exists_behavior") or "DISALLOW",
-            lifecycle.instructions,
-            manifest,
-            options.get("destination_root") or "/",
-        )
-    )
+    return _lists(Revision(lifecycle).plan(archive, spec or lifecycle.spec(lifecycle.paths)))
 
 
 def _lists(plan: Any) -> Dict[str, List[str]]:

@@ -303,7 +303,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle, bundle_download
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError
 
@@ -351,8 +351,7 @@ def main() -> None:
     # What a service has: relative destinations start here, and no folder of the connection's user stays in use.
     os.chdir("/")
     try:
-        # Everything is imported now: the module's own archive is gone before the events have ended.
-        lifecycle = Lifecycle(options, bundle_download(options["bundle"]))
+        lifecycle = Lifecycle(options)
         if module.check_mode:
             from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events
 

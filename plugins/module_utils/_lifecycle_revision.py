@@ -1,0 +1,97 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The two lifecycle events that are not hooks: DownloadBundle and Install."""
+
+import json
+import os
+from typing import Any, Dict
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle import download_bundle, read_manifest
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import BundleError
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install import (
+    InstallError,
+    apply_install,
+    plan_install,
+)
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import HOOK_EVENTS, EventError, Lifecycle
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import replace_file
+
+
+class Revision:
+    """Brings the revision of a deployment to the instance and installs it."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
+        self._options = lifecycle.options
+        self._paths = lifecycle.paths
+        self._download: Any = None
+        if (self._options.get("bundle") or {}).get("url"):
+            from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_url import fetch_url
+
+            self._download = fetch_url
+
+    def download_bundle(self) -> None:
+        """Make room by the agent's retention, get the bundle, unpack it, keep its AppSpec.
+
+        :raises EventError: when the bundle cannot be had or is refused.
+        """
+        root, paths = self._lifecycle.root, self._paths
+        root.prune(self._lifecycle.group_id, self._lifecycle.deployment, self._options.get("revisions_to_keep") or 5)
+        os.makedirs(paths.directory, exist_ok=True)
+        bundle = self._options.get("bundle")
+        if not bundle:
+            raise EventError("DownloadBundle needs to know where the bundle is: the option bundle is missing")
+        try:
+            download_bundle(bundle, root, paths, self._download)
+        except BundleError as error:
+            raise EventError(str(error)) from error
+        spec = self._options.get("appspec")
+        if spec:
+            replace_file(paths.appspec, json.dumps(spec).encode("ascii"), 0o600)
+        root.point(self._lifecycle.instructions.most_recent_install, paths.directory)
+
+    def install(self) -> None:
+        """Install the files of the revision.
+
+        :raises EventError: when it cannot be installed; the previous revision's files are there then.
+        """
+        root, paths = self._lifecycle.root, self._paths
+        os.makedirs(paths.directory, exist_ok=True)
+        spec = self._lifecycle.spec(paths)
+        self._check_event_names(spec)
+        os.makedirs(root.instructions_directory, exist_ok=True)
+        try:
+            apply_install(self.plan(paths.archive, spec), self._lifecycle.instructions)
+        except InstallError as error:
+            raise EventError(str(error)) from error
+        root.point(self._lifecycle.instructions.last_successful_install, paths.directory)
+
+    def plan(self, archive: str, spec: Dict[str, Any]) -> Any:
+        """Return the plan to install what is in a folder.
+
+        :raises InstallError: with all its problems.
+        """
+        return plan_install(
+            archive,
+            spec,
+            self._options.get("file_exists_behavior") or "DISALLOW",
+            self._lifecycle.instructions,
+            read_manifest(self._paths) if archive == self._paths.archive else None,
+            self._options.get("destination_root") or "/",
+        )
+
+    def _check_event_names(self, spec: Dict[str, Any]) -> None:
+        """Check the hooks against the list of all events, which only some callers give."""
+        possible = self._options.get("all_possible_lifecycle_events")
+        if not possible:
+            return
+        hooks = spec.get("hooks") or {}
+        unknown = [event for event in hooks if event not in possible]
+        if unknown:
+            raise EventError(f"appspec.yml file contains unknown lifecycle events: {unknown}")
+        custom = [event for event in possible if event not in HOOK_EVENTS + ("DownloadBundle", "Install")]
+        missing = [event for event in custom if event not in hooks]
+        if missing:
+            raise EventError(f"the AppSpec file has no hooks for the lifecycle events {missing}")
