@@ -100,11 +100,11 @@ def minimum_healthy_hosts(config: DeploymentConfig, total: int) -> int:
     else:
         minimum = -(-total * config.value // 100)
     if minimum >= total:
-        of_what = f"{config.value} % of {total}" if config.type == "FLEET_PERCENT" else f"{config.value}"
+        percent = f" ({config.value} %)" if config.type == "FLEET_PERCENT" else ""
         raise HealthConstraintsInvalid(
-            f"Deployment configuration {config.name} needs {minimum} healthy instances ({of_what}), the deployment "
-            f"group has {total}: no instance could ever be deployed to. Choose a configuration that needs at most "
-            f"{total - 1}, for example {PREDEFINED_PREFIX}OneAtATime."
+            f"Deployment configuration {config.name} leaves no instance to deploy to: of {total} in the deployment group "
+            f"{minimum} must stay healthy{percent}. Choose one with at most {total - 1}, for example "
+            f"{PREDEFINED_PREFIX}OneAtATime."
         )
     return minimum
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,11 +77,30 @@ def test_worked_table(
         with pytest.raises(HealthConstraintsInvalid) as caught:
             minimum_healthy_hosts(deployment_config(config), total)
         assert caught.value.code == "HEALTH_CONSTRAINTS_INVALID"
-        assert f"needs {minimum} healthy instances" in caught.value.message
+        assert f"of {total} in the deployment group {minimum} must stay healthy" in caught.value.message
     else:
         assert minimum_healthy_hosts(deployment_config(config), total) == minimum
         size = batch_size_of(total, config)
         assert [min(size, total - start) for start in range(0, total, size)] == waves
+
+
+def test_the_table_of_the_guide(checkout: Path) -> None:
+    guide = (checkout / "docs" / "configurations.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in guide.splitlines()]
+    rows = [row for row in rows if len(row) == 7 and row[0].isdigit()]
+    known = {(total, str(config)): rest for total, config, *rest in WORKED_TABLE}
+    for total, name, minimum, at_once, waves, anywhere, last in rows:
+        kind, _space, value = name.partition(" ")
+        config = custom(kind, int(value)) if value else kind
+        expected = known[int(total), str(config)]
+        assert int(minimum) == expected[0]
+        if waves == "refused":
+            assert expected[1] is None
+            assert (at_once, anywhere, last) == ("-", "-", "-")
+        else:
+            assert [int(wave) for wave in waves.split("+")] == expected[1]
+            assert [int(at_once), int(anywhere), int(last)] == [max(expected[1]), *expected[2:]]
+    assert len(rows) == 16
 
 
 def test_percentages_are_rounded_up_for_every_fleet() -> None:
