@@ -133,7 +133,6 @@ def _start(tx: Transaction, row: Row, target: Row) -> None:
     row["pending"] -= 1
     row["in_progress"] += 1
     row["healthy_available" if target["healthy_before"] else "unhealthy_pending"] -= 1
-    row["blocked_since"] = None
     save_counts(tx, row)
     tx.execute(
         "UPDATE deployments SET status = 'InProgress', start_time = COALESCE(start_time, %s) WHERE deployment_id = %s",

@@ -12,8 +12,8 @@ import socket
 import subprocess
 from dataclasses import dataclass
 
-HEARTBEAT_LIMIT = 3600.0
-"""Seconds without a sign of life after which a controller elsewhere counts as dead: the longest lifecycle event."""
+HEARTBEAT_LIMIT = 7200.0
+"""Seconds without a sign of life after which a controller elsewhere counts as dead: twice the longest event."""
 
 
 @dataclass(frozen=True)

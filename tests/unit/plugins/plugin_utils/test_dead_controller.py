@@ -31,6 +31,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_target,
     get_targets,
     heartbeat,
+    hooks_of,
     list_audit,
     process_start,
     reconcile,
@@ -147,6 +148,19 @@ def test_reconciled_after_the_next_deployment_was_created(store: Store) -> None:
     assert (group.instances["a"][0], group.instances["b"][0]) == (True, False)
     with pytest.raises(InstanceNotPending):
         reconcile(store, killed, "c", "Succeeded")
+
+
+def test_what_a_lost_instance_runs_is_not_known_any_more(store: Store) -> None:
+    deployment_id = create_deployment(store, request("abcd", "HalfAtATime")).deployment_id
+    for name in "abcd":
+        assert ask_to_start(store, deployment_id, name).action == "go"
+        finish_instance(store, deployment_id, name, "Succeeded", [install_event()], hooks={"ApplicationStop": 1})
+    killed = kill_at("started", store)
+    assert hooks_of(store, GROUP_ID, "a") == {"ApplicationStop": 1}
+    abandon(store, killed, current_owner())
+    assert [hooks_of(store, GROUP_ID, name) for name in "abcd"] == [None, None, *[{"ApplicationStop": 1}] * 2]
+    reconcile(store, killed, "a", "Failed", [install_event("Failed")], hooks={"ApplicationStop": 1})
+    assert hooks_of(store, GROUP_ID, "a") == {"ApplicationStop": 1}
 
 
 def test_a_late_result_does_not_overwrite_what_a_later_deployment_knows(store: Store) -> None:

@@ -354,6 +354,14 @@ def test_an_instance_may_fail_before_it_starts(store: Store) -> None:
     assert finish_instance(store, deployment_id, "b", "Succeeded") == "Succeeded"
 
 
+def test_a_healthy_instance_that_fails_before_it_starts_is_one_healthy_instance_less(store: Store) -> None:
+    deploy(store, request("abcde"), failing="de")
+    wanted = request("abcde", {"type": "HOST_COUNT", "value": 2}, 2, limited_to=["a", "b", "c"])
+    deployment_id = create_deployment(store, wanted).deployment_id
+    assert finish_instance(store, deployment_id, "a", "Failed") == "Failed"
+    assert "Only 2 instances" in get_deployment(store, deployment_id).error_information["message"]
+
+
 def test_steps_out_of_order_are_refused(store: Store) -> None:
     deployment_id = create_deployment(store, request("abc")).deployment_id
     with pytest.raises(InstanceNotPending, match="'a'.*Pending"):

@@ -41,49 +41,67 @@ def begin_with(store: Store, group_id: str, health: dict[str, bool]) -> None:
         )
 
 
-def run(store: Store, group_id: str, healthy: tuple[bool, ...], minimum: int, fails: int) -> None:
-    """Deploy to a fleet: ask for every pending instance, end the one in work that started first, and so on."""
+def run(
+    store: Store, group_id: str, healthy: tuple[bool, ...], minimum: int, fails: int, taking_part: int, backwards: bool
+) -> None:
+    """Deploy to the first instances of a fleet: ask for every pending one, end the one that started first, and so on.
+
+    :param fails: a bit for each instance that will fail.
+    :param backwards: ask in the opposite of the deployment's order, as plays of other people may.
+    """
     names = [f"i{place}" for place in range(len(healthy))]
     if any(healthy):
         begin_with(store, group_id, dict(zip(names, healthy, strict=True)))
-    wanted = request(names, {"type": "HOST_COUNT", "value": minimum}, deployment_group_id=group_id)
+    config = {"type": "HOST_COUNT", "value": minimum}
+    wanted = request(names, config, deployment_group_id=group_id, limited_to=names[:taking_part])
     deployment = create_deployment(store, wanted)
-    assert [healthy[names.index(name)] for name in deployment.order] == sorted(healthy)
-    # The model's instances are in the deployment's order.
-    model = Model("P" * len(healthy), tuple(sorted(healthy)), minimum)
+    deployment_id, order = deployment.deployment_id, deployment.order
+    # The model's instances are in the deployment's order: those that are not healthy first.
+    model = Model("P" * taking_part, tuple(sorted(healthy[:taking_part])), minimum, healthy[taking_part:])
+    assert tuple(healthy[names.index(name)] for name in order) == model.healthy_before
     in_work: list[int] = []
     while model.verdict() is None:
-        for place in model.pending():
-            wanted_action = model.answer(place)
-            assert ask_to_start(store, deployment.deployment_id, deployment.order[place]).action == wanted_action, model
-            if wanted_action == "go":
+        for place in reversed(model.pending()) if backwards else model.pending():
+            answer = model.answer(place)
+            assert ask_to_start(store, deployment_id, order[place]).action == answer, (model, place)
+            if answer == "go":
                 model = model.become(place, "W")
                 in_work.append(place)
-        place = in_work.pop(0)
-        letter = "F" if fails >> place & 1 else "S"
-        model = model.become(place, letter)
-        status = finish_instance(store, deployment.deployment_id, deployment.order[place], OVERVIEW[letter])
-        assert status == (model.verdict() or "InProgress"), model
-    ended = get_deployment(store, deployment.deployment_id)
+        if in_work:
+            place = in_work.pop(0)
+            letter = "F" if fails >> place & 1 else "S"
+            model = model.become(place, letter)
+            status = finish_instance(store, deployment_id, order[place], OVERVIEW[letter])
+            assert status == (model.verdict() or "InProgress"), model
+    if model.pending():
+        assert ask_to_start(store, deployment_id, order[model.pending()[0]]).action == "stop"
+    ended = get_deployment(store, deployment_id)
     assert ended.status == model.verdict()
     counts = {OVERVIEW[letter]: model.letters.count(letter) for letter in "SFP"}
     assert ended.deployment_overview == {"Pending": 0, "InProgress": 0, "Ready": 0, **counts}, model
 
 
-def run_all(store: Store, healths: Iterable[tuple[bool, ...]]) -> int:
+def run_all(store: Store, healths: Iterable[tuple[bool, ...]], left_alone: int = 0, backwards: bool = False) -> int:
     runs = 0
     for healthy in healths:
-        for minimum, fails in itertools.product(range(len(healthy)), range(2 ** len(healthy))):
-            run(store, f"group {runs}", healthy, minimum, fails)
+        taking_part = len(healthy) - left_alone
+        for minimum, fails in itertools.product(range(len(healthy)), range(2**taking_part)):
+            run(store, f"group {runs}", healthy, minimum, fails, taking_part, backwards)
             runs += 1
     return runs
 
 
-@pytest.mark.parametrize("total", [1, 2, 3, 4])
-def test_every_health(store: Store, total: int) -> None:
-    assert run_all(store, itertools.product((False, True), repeat=total)) == total * 4**total
+@pytest.mark.parametrize("backwards", [False, True], ids=["in order", "backwards"])
+@pytest.mark.parametrize(("total", "left_alone"), [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (4, 1), (4, 2)])
+def test_every_health(store: Store, total: int, left_alone: int, backwards: bool) -> None:
+    healths = itertools.product((False, True), repeat=total)
+    assert run_all(store, healths, left_alone, backwards) == total * 2**total * 2 ** (total - left_alone)
+
+
+def test_every_health_of_four(store: Store) -> None:
+    assert run_all(store, itertools.product((False, True), repeat=4)) == 4 * 2**4 * 2**4
 
 
 @pytest.mark.parametrize("healthy", [(False,) * 5, (True,) * 5, (False, True, True, False, True), (False,) * 6])
 def test_larger_fleets(store: Store, healthy: tuple[bool, ...]) -> None:
-    assert run_all(store, [healthy]) == len(healthy) * 2 ** len(healthy)
+    assert run_all(store, [healthy], backwards=True) == len(healthy) * 2 ** len(healthy)
