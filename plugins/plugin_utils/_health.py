@@ -102,8 +102,8 @@ def minimum_healthy_hosts(config: DeploymentConfig, total: int) -> int:
     if minimum >= total:
         percent = f" ({config.value} %)" if config.type == "FLEET_PERCENT" else ""
         raise HealthConstraintsInvalid(
-            f"Deployment configuration {config.name} leaves no instance to deploy to: of {total} in the deployment group "
-            f"{minimum} must stay healthy{percent}. Choose one with at most {total - 1}, for example "
+            f"Deployment configuration {config.name} leaves no instance to deploy to: of {total} in the deployment "
+            f"group {minimum} must stay healthy{percent}. Choose one with at most {total - 1}, for example "
             f"{PREDEFINED_PREFIX}OneAtATime."
         )
     return minimum
