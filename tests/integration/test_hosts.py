@@ -13,6 +13,8 @@ import textwrap
 import time
 from pathlib import Path
 
+import pytest
+
 PING = """
 - hosts: web
   gather_facts: false
@@ -70,6 +72,7 @@ def test_light_hosts_do_not_share_files_and_have_small_disks(light_hosts):
     assert hosts[0].run("id", "-un", user="webapp") == "webapp\n"
 
 
+@pytest.mark.usefixtures("light_hosts")
 def test_light_hosts_end_with_a_killed_process(tmp_path, checkout):
     script = """
         import sys

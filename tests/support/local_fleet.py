@@ -31,6 +31,8 @@ class LocalFleet:
         self.variables: dict[str, object] = {
             "ansible_connection": "local",
             "ansible_python_interpreter": interpreter,
+            # Else below the home directory that the user's entry in the password file names.
+            "ansible_remote_tmp": str(directory / "tmp"),
             "deploy_become": False,
             **variables,
         }
