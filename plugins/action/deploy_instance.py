@@ -20,6 +20,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_dep
     InstanceOptions,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import failed_event, failure_text
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
 
 ARGUMENTS = {
@@ -96,7 +97,8 @@ class ActionModule(ActionBase):
         if outcome["status"] == "Succeeded":
             return result
         text = failure_text(name, deployment_id, outcome)
-        display.display(text, color="red")
+        if not shows_failures():
+            display.display(text, color="red")
         diagnostics = (failed_event(outcome) or {}).get("diagnostics") or {}
         result.update(failed=True, failed_event=outcome["failed_event"], msg=text)
         result.update({key: diagnostics[key] for key in ("error_code", "script_name") if diagnostics.get(key)})

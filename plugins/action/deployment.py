@@ -39,6 +39,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
     group_of_play,
     inventory_options,
     revision_folders,
+    shows_failures,
     this_run,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
@@ -82,7 +83,8 @@ class ActionModule(ActionBase):
         except CodeDeployError as error:
             raise AnsibleActionFail(f"{error.code}: {error.message}") from error
         except PreflightError as error:
-            self._display.display(str(error), color="red")
+            if not shows_failures():
+                self._display.display(str(error), color="red")
             return {"failed": True, "changed": False, "msg": str(error)}
 
     def _create(self, store: Store, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

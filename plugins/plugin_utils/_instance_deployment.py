@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +21,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     reconcile,
     record_event,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import (
-    Instance,
-    InstanceError,
-    concluded_events,
-)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import concluded_events
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import Decision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, FinishStatus
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import event_line
@@ -72,7 +70,7 @@ class InstanceDeployment:
         self._name = name
         self._instance = instance
         self._options = options
-        self._say = say
+        self._write = say
         self._secrets = address_secrets(options.revision, options.revision_headers)
 
     def wait_for_turn(self) -> Decision:
@@ -114,16 +112,16 @@ class InstanceDeployment:
         """Record the true result of a former deployment: its events go on without their controller."""
         waiting = False
         while True:
-            lines, running = self._instance.read_events(self._deployment.deployment_group_id, deployment_id)
-            if not running:
+            former = self._instance.read_events(self._deployment.deployment_group_id, deployment_id)
+            if not former.running:
                 break
             if not waiting:
                 self._say(f"{self._name}: waits for the lifecycle events of {deployment_id}, still running there")
             waiting = True
             time.sleep(LONGEST_PAUSE)
-        if not lines:
+        if not former.lines:
             return
-        outcome = concluded_events(lines)
+        outcome = concluded_events(former.lines)
         message = "Read from the instance's own event log; the controller had ended before."
         reconcile(self._store, deployment_id, self._name, outcome["status"], outcome["events"], message=message)
         self._say(
@@ -184,6 +182,11 @@ class InstanceDeployment:
             message=message,
             hooks=hooks if "Install" in succeeded else None,
         )
+
+    def _say(self, text: str) -> None:
+        # The screen may be gone with the main process; the events go on, and so does their record.
+        with contextlib.suppress(OSError):
+            self._write(text)
 
     def _without_secrets(self, value: Any) -> Any:
         return hide(value, self._secrets)

@@ -61,7 +61,10 @@ def verdict_text(deployment: Deployment, targets: Sequence[Target], inventory: s
             ("what failed", f"{status} -e instance={failed[0]}" if failed else None),
             ("details", status if not failed else None),
             ("deploy another revision", f"{deploy} -e deploy_revision=REVISION"),
-            ("go back", None if deployment.status == "Succeeded" else f"{deploy} -e deploy_revision=last_successful"),
+            (
+                "go back",
+                f"{deploy} -e deploy_revision=last_successful" if failed and deployment.previous_revision else None,
+            ),
         ]
     )
     return "\n".join(lines)

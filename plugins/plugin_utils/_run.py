@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible import context
 from ansible.plugins.action import ActionBase
+from ansible.release import __version__ as ansible_version
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, current_owner
 
@@ -53,3 +54,8 @@ def configured_forks() -> int:
 def inventory_options() -> str:
     """Return the C(-i) options of this run, for commands that are shown."""
     return "".join(f" -i {shlex.quote(str(source))}" for source in context.CLIARGS.get("inventory") or ())
+
+
+def shows_failures() -> bool:
+    """Say whether Ansible itself shows the text of a failure in readable lines, as it does since ansible-core 2.19."""
+    return tuple(int(part) for part in ansible_version.split(".")[:2]) >= (2, 19)

@@ -1,0 +1,173 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Follow the event log of lifecycle events that run on an instance, in spite of connections that drop."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+
+# CodeDeploy gives an instance that has gone silent between two events five minutes.
+SILENT_SECONDS = 300
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 5.0
+VANISHED = "the process of the lifecycle events ended without a result: it was killed, or the instance was restarted"
+ENDED = ("Succeeded", "Failed")
+_MARK = "agentless.codedeploy process:"
+
+EventListener = Callable[[dict[str, Any]], None]
+Raw = Callable[[str], str]
+
+
+def read_event_log(
+    raw: Raw, log: str, lock: str, offset: int = 0, process: dict[str, Any] | None = None
+) -> EventLogPart:
+    """Read an event log from an offset on, in one command.
+
+    :param raw: runs a shell command on the instance and returns what it writes.
+    :param lock: the deployment group's lock file, held as long as events run.
+    :param process: C(pid) and C(start_time) of the process that writes the log, when known.
+    :raises AnsibleConnectionFailure: when the instance is not reachable.
+    """
+    if process and process.get("pid"):
+        sign = f"cat /proc/{int(process['pid'])}/stat 2>/dev/null"
+    else:
+        path = shlex.quote(lock)
+        sign = f"if test -e {path} && command -v flock >/dev/null && ! flock -n {path} true; then echo running; fi"
+    answer = raw(f"tail -c +{offset + 1} {shlex.quote(log)} 2>/dev/null; echo; echo {shlex.quote(_MARK)}; {sign}")
+    text, mark, state = answer.rpartition(_MARK)
+    if not mark:
+        raise AnsibleConnectionFailure("the instance did not answer")
+    lines, length = _complete_lines(text)
+    return EventLogPart(lines, offset + length, _runs(state, process))
+
+
+class EventLogPart:
+    """Lines of an event log, the offset behind them, and whether the process that writes it still runs."""
+
+    def __init__(self, lines: list[dict[str, Any]], offset: int, running: bool) -> None:
+        self.lines = lines
+        self.offset = offset
+        self.running = running
+
+
+def follow(raw: Raw, started: dict[str, Any], lock: str, reset: Callable[[], None] | None) -> Iterator[dict[str, Any]]:
+    """Yield every line of an event log as it is written; ends when the process that writes it has gone.
+
+    Connections that drop are tried again for five minutes: the events go on without them.
+
+    :param started: C(events_log), C(events_log_offset) and C(process) as the module returned them.
+    :param reset: closes a connection that may be dead.
+    :raises AnsibleConnectionFailure: when the instance was not reachable for so long.
+    """
+    offset = int(started["events_log_offset"])
+    pause = FIRST_PAUSE
+    silent_since: float | None = None
+    was_running = True
+    while True:
+        try:
+            part = read_event_log(raw, started["events_log"], lock, offset, started.get("process"))
+        except AnsibleConnectionFailure:
+            silent_since = silent_since or time.monotonic()
+            if time.monotonic() - silent_since > SILENT_SECONDS:
+                raise
+            if reset is not None:
+                reset()
+            time.sleep(LONGEST_PAUSE)
+            continue
+        silent_since = None
+        offset = part.offset
+        yield from part.lines
+        if not was_running and not part.lines:
+            return
+        was_running = part.running
+        pause = FIRST_PAUSE if part.lines else min(pause * 1.2, LONGEST_PAUSE)
+        if was_running:
+            time.sleep(pause)
+
+
+def followed(lines: Iterator[dict[str, Any]], started: dict[str, Any], listener: EventListener) -> dict[str, Any]:
+    """Return the module's result once the events have ended, telling the listener of each event that has ended."""
+    events = {event["lifecycle_event_name"]: event for event in started["events"]}
+    told = set()
+    for event in events.values():
+        if event["status"] in ENDED:
+            told.add(event["lifecycle_event_name"])
+            listener(event)
+    last: dict[str, Any] | None = None
+    for line in lines:
+        if line.get("finished"):
+            last = line
+            break
+        event = event_of(line)
+        name = event["lifecycle_event_name"]
+        events[name] = event
+        if event["status"] in ENDED and name not in told:
+            told.add(name)
+            listener(event)
+    return {**started, **_ended(events, last)}
+
+
+def concluded_events(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return status, events and failed event of an event log that was read as a whole."""
+    events: dict[str, dict[str, Any]] = {}
+    last = None
+    for line in lines:
+        if line.get("finished"):
+            last = line
+        elif "lifecycle_event_name" in line:
+            events[line["lifecycle_event_name"]] = event_of(line)
+    return _ended(events, last)
+
+
+def event_of(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a lifecycle event in CodeDeploy's shape from a line of the event log."""
+    names = ("lifecycle_event_name", "status", "start_time", "end_time", "diagnostics")
+    return {name: line[name] for name in names if line.get(name) is not None}
+
+
+def _ended(events: dict[str, dict[str, Any]], last: dict[str, Any] | None) -> dict[str, Any]:
+    """Return status and events when the log has ended, with a last line or, when the process was killed, without."""
+    status = "Failed" if last is None else last["status"]
+    failed = None if last is None else last.get("failed_event")
+    for event in events.values():
+        if event["status"] == "InProgress":
+            event["status"] = "Failed"
+            event["diagnostics"] = {"error_code": "UnknownError", "message": VANISHED}
+            failed = failed or event["lifecycle_event_name"]
+        elif event["status"] == "Pending":
+            event["status"] = "Skipped"
+    return {"status": status, "events": list(events.values()), "failed_event": failed, "changed": True}
+
+
+def _complete_lines(text: str) -> tuple[list[dict[str, Any]], int]:
+    """Return the parsed lines and the bytes they take; an unfinished last line is left for later."""
+    lines = []
+    length = 0
+    for line in text.split("\n"):
+        if not line.strip():
+            continue
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break
+        length += len(line.encode("utf-8", "surrogateescape")) + 1
+    return lines, length
+
+
+def _runs(state: str, process: dict[str, Any] | None) -> bool:
+    """Compare the start time, field 22 of /proc/PID/stat: a process id alone may have been given anew."""
+    if not process or not process.get("pid"):
+        return state.strip() == "running"
+    fields = state.rpartition(")")[2].split()
+    if not fields or fields[0] == "Z":
+        return False
+    start = process.get("start_time")
+    return start is None or len(fields) < 20 or str(start) == fields[19]
