@@ -1,0 +1,107 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Action of M(agentless.codedeploy.lifecycle_events): the controller's part, then the module on the instance."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import group_id_of
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import event_line, failure_text
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import RevisionError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_check import checked_revision
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
+    group_of_play,
+    revision_folders,
+    shows_failures,
+    this_run,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
+
+DEFAULT_ROOT = "/opt/codedeploy-agent/deployment-root"
+ID_CHARACTERS = string.ascii_uppercase + string.digits
+
+
+class ActionModule(ActionBase):
+    """Runs lifecycle events on one instance outside of any recorded deployment."""
+
+    TRANSFERS_FILES = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the task for one instance."""
+        task_vars = task_vars or {}
+        super().run(tmp, task_vars)
+        parameters = {key: value for key, value in self._task.args.items() if value is not None}
+        if self._task.check_mode:
+            return {"changed": True, "msg": f"check mode: {', '.join(parameters.get('events') or [])} would be run"}
+        source = str(parameters.pop("source", None) or "")
+        headers = {str(key): str(value) for key, value in (parameters.pop("source_headers", None) or {}).items()}
+        secrets = address_secrets(source, headers)
+        instance = Instance(self, task_vars, str(parameters.get("root") or DEFAULT_ROOT))
+        try:
+            self._identify(parameters, task_vars)
+            if source:
+                self._add_bundle(parameters, source, headers, instance, revision_folders(task_vars))
+            outcome = instance.run_events(parameters, self._say(task_vars))
+        except (RevisionError, BundleError, PreflightError, InstanceError) as error:
+            raise AnsibleActionFail(hide(str(error), secrets)) from error
+        return self._result(str(task_vars["inventory_hostname"]), parameters, hide(outcome, secrets), instance)
+
+    def _identify(self, parameters: dict[str, Any], task_vars: dict[str, Any]) -> None:
+        """Give the deployment its names and ids; all tasks of one play get the same deployment id."""
+        group = parameters.get("deployment_group_name") or group_of_play(self, task_vars)
+        if not group:
+            raise AnsibleActionFail("deployment_group_name is missing, and the play is not for exactly one group")
+        parameters["deployment_group_name"] = group
+        application = parameters.setdefault("application_name", group)
+        group_id = parameters.setdefault("deployment_group_id", group_id_of(application, group))
+        parameters.setdefault("deployment_id", deployment_id_of(this_run(self), group_id))
+
+    @staticmethod
+    def _add_bundle(
+        parameters: dict[str, Any], source: str, headers: dict[str, str], instance: Instance, folders: list[str]
+    ) -> None:
+        revision, appspec = checked_revision(source, folders, headers, parameters.get("appspec_filename"))
+        parameters["revision"] = revision.as_record()
+        parameters["appspec"] = appspec
+        parameters["bundle"] = instance.bundle_parameter(revision.bundle, source, headers)
+
+    @staticmethod
+    def _say(task_vars: dict[str, Any]) -> Any:
+        name = str(task_vars["inventory_hostname"])
+        return lambda event: Display().display(event_line(name, event))
+
+    @staticmethod
+    def _result(name: str, parameters: dict[str, Any], outcome: dict[str, Any], instance: Instance) -> dict[str, Any]:
+        shown = ("status", "events", "failed_event", "changed")
+        result = {**instance.extras, "deployment_id": parameters["deployment_id"]}
+        result.update({key: outcome[key] for key in shown if key in outcome})
+        if outcome["status"] != "Succeeded":
+            text = failure_text(name, None, outcome)
+            if not shows_failures():
+                Display().display(text, color="red")
+            result.update(failed=True, msg=text)
+        return result
+
+
+def deployment_id_of(run: Owner, group_id: str) -> str:
+    """Return a deployment id that all tasks of one play have in common."""
+    number = int.from_bytes(hashlib.sha256(f"{run}/{run.pid_start}/{group_id}".encode()).digest()[:8], "big")
+    digits = []
+    for _position in range(9):
+        number, digit = divmod(number, len(ID_CHARACTERS))
+        digits.append(ID_CHARACTERS[digit])
+    return "d-" + "".join(digits)
