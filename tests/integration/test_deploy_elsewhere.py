@@ -1,0 +1,181 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deployments in other people's playbooks, from an address, by a controller that is killed, and by single roles."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+from support.applications import Application, installed_version
+from support.controller import Controller
+from support.local_fleet import LocalFleet
+from support.record import deployments, events, statuses
+from support.web_server import serve
+
+DEPLOY = "agentless.codedeploy.deploy"
+Fleets = Callable[..., LocalFleet]
+
+
+def playbook(path: Path, *plays: dict[str, object]) -> Path:
+    """Write a playbook."""
+    path.write_text(yaml.safe_dump(list(plays), sort_keys=False))
+    return path
+
+
+def test_role_with_serial(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(4)
+    Application(tmp_path / "application", "1")
+    role = {"role": "agentless.codedeploy.deploy", "deploy_application": "HollowWeb", "deploy_config": "HalfAtATime"}
+    own = {"name": "Own task", "ansible.builtin.file": {"path": "{{ deploy_root }}/own", "state": "touch"}}
+    play = {
+        "hosts": "web",
+        "gather_facts": False,
+        "serial": 2,
+        "roles": [{**role, "deploy_revision": "application"}],
+        "post_tasks": [own],
+    }
+    result = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory())
+    assert result.rc == 0, str(result)
+    (deployment,) = deployments(controller)
+    assert (deployment["applicationName"], deployment["deploymentGroupName"]) == ("HollowWeb", "web")
+    assert deployment["status"] == "Succeeded"
+    assert set(statuses(controller, deployment["deploymentId"]).values()) == {"Succeeded"}
+    assert all((fleet.deployment_root(name) / "own").exists() for name in fleet.names)
+
+
+def test_role_with_failures_does_not_go_on(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(4)
+    fails_on_web1_and_web2 = 'case "$0" in *web[12]*) exit 1;; esac'
+    Application(tmp_path / "application", "1", BeforeInstall=fails_on_web1_and_web2)
+    role = {"role": "agentless.codedeploy.deploy", "deploy_revision": "application", "deploy_config": "HalfAtATime"}
+    own = {"name": "Own task", "ansible.builtin.file": {"path": "{{ deploy_destination_root }}/own", "state": "touch"}}
+    play = {"hosts": "web", "gather_facts": False, "serial": 1, "max_fail_percentage": 100, "roles": [role]}
+    play["post_tasks"] = [own]
+    result = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory())
+    assert result.rc == 2, str(result)
+    (deployment,) = deployments(controller)
+    assert deployment["status"] in ("Failed", "InProgress", "Created")
+    assert not any((fleet.files(name) / "own").exists() for name in ("web1", "web2"))
+
+
+def test_address_with_header(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(2)
+    application = Application(tmp_path / "application", "1")
+    archive = tmp_path / "application.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(application.folder, arcname="application")
+    with serve("/builds/application.tar.gz", archive.read_bytes(), "s3cr3t-token") as (address, answers):
+        variables = {"deploy_group": "web", "deploy_revision": f"{address}?signature=s3cr3t-signature"}
+        headers = {"X-Token": "s3cr3t-token"}
+        result = controller.playbook(DEPLOY, fleet.inventory(), "-vvv", **variables, deploy_revision_headers=headers)
+        refused = controller.playbook(DEPLOY, fleet.inventory(), **variables)
+    assert result.rc == 0, str(result)
+    assert answers == [200, 200, 200, 403]
+    assert [installed_version(fleet.files(name)) for name in fleet.names] == ["1", "1"]
+    assert f"{address} cannot be downloaded: the server answered 403" in " ".join(refused.stdout.split())
+    assert "s3cr3t" not in result.stdout + result.stderr + refused.stdout + refused.stderr
+    assert b"s3cr3t" not in b"".join(path.read_bytes() for path in controller.home.glob("deployments.sqlite*"))
+    again = controller.playbook(DEPLOY, fleet.inventory(), deploy_group="web", deploy_revision="last_successful")
+    assert again.rc == 0, str(again)
+
+
+def test_killed_controller(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(2)
+    release, trace = tmp_path / "release", tmp_path / "trace"
+    hold = f'echo "$DEPLOYMENT_ID" >> {trace}; while [ ! -e {release} ]; do sleep 0.1; done'
+    application = Application(tmp_path / "application", "1", AfterInstall=hold)
+    arguments = controller.playbook_arguments(
+        DEPLOY, fleet.inventory(), deploy_group="web", deploy_revision=application.folder, deploy_poll_after=1
+    )
+    running = controller.start("ansible-playbook", *arguments, PYTHONUNBUFFERED="1")
+    wait_for_line(running, "web1: Install Succeeded")
+    kill_with_children(running.pid)
+    running.communicate()
+    (killed,) = deployments(controller)
+    assert killed["status"] == "InProgress"
+    second = controller.start("ansible-playbook", *arguments, PYTHONUNBUFFERED="1")
+    wait_for_line(second, f"web1: waits for the lifecycle events of {killed['deploymentId']}")
+    release.touch()
+    output = second.communicate()[0]
+    assert second.returncode == 0, output
+    newest, former = deployments(controller)
+    assert newest["status"] == "Succeeded"
+    assert former["deploymentId"] == killed["deploymentId"]
+    assert former["status"] == "Failed"
+    assert statuses(controller, former["deploymentId"]) == {"web1": "Succeeded", "web2": "Skipped"}
+    assert events(controller, former["deploymentId"], "web1")["ValidateService"]["status"] == "Succeeded"
+    assert trace.read_text().split() == [
+        former["deploymentId"],
+        newest["deploymentId"],
+        newest["deploymentId"],
+    ]
+
+
+def test_orphaned_worker_records_the_result(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(1)
+    release = tmp_path / "release"
+    hold = f"while [ ! -e {release} ]; do sleep 0.1; done"
+    application = Application(tmp_path / "application", "1", AfterInstall=hold)
+    arguments = controller.playbook_arguments(
+        DEPLOY, fleet.inventory(), deploy_group="web", deploy_revision=application.folder, deploy_poll_after=1
+    )
+    running = controller.start("ansible-playbook", *arguments, PYTHONUNBUFFERED="1")
+    wait_for_line(running, "web1: Install Succeeded")
+    running.kill()
+    running.wait()
+    release.touch()
+    while deployments(controller)[0]["status"] == "InProgress":
+        time.sleep(0.2)
+    (deployment,) = deployments(controller)
+    assert deployment["status"] == "Succeeded"
+    assert events(controller, deployment["deploymentId"], "web1")["AfterInstall"]["status"] == "Succeeded"
+
+
+def test_roles_of_single_parts(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(2)
+    trace = tmp_path / "trace"
+    Application(tmp_path / "application", "1", ApplicationStart=f'echo "$DEPLOYMENT_ID" >> {trace}')
+    play = {
+        "hosts": "web",
+        "gather_facts": False,
+        "vars": {"deploy_revision": "application", "deploy_application": "HollowWeb"},
+        "roles": [
+            "agentless.codedeploy.download_bundle",
+            "agentless.codedeploy.install",
+            {"role": "agentless.codedeploy.lifecycle_hook", "lifecycle_hook_event": "ApplicationStart"},
+        ],
+    }
+    result = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory())
+    assert result.rc == 0, str(result)
+    assert [installed_version(fleet.files(name)) for name in fleet.names] == ["1", "1"]
+    identifiers = trace.read_text().split()
+    assert len(identifiers) == 2
+    assert len(set(identifiers)) == 1
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    """Read a process's output up to a line that holds a text."""
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if text in line:
+            return
+    raise AssertionError("".join(seen))
+
+
+def kill_with_children(pid: int) -> None:
+    """Kill a process and all that it has started and that is still its child."""
+    # Stopped first, so that none of them sees another one end.
+    os.kill(pid, signal.SIGSTOP)
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        kill_with_children(int(child))
+    os.kill(pid, signal.SIGKILL)
