@@ -19,6 +19,7 @@ attributes:
     description: Returns what it changed, or would change, in diff mode.
   platform:
     description: Where it can be used.
+    support: full
     platforms: posix
 """
 

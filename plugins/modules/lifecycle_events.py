@@ -68,8 +68,19 @@ options:
         E(BUNDLE_BUCKET), E(BUNDLE_KEY), E(BUNDLE_VERSION), E(BUNDLE_ETAG) or E(BUNDLE_COMMIT).
     type: dict
     default: {}
+  source:
+    description:
+      - The revision to download, as C(deploy_revision) of the role P(agentless.codedeploy.deploy#role). A folder or an
+        archive on the controller, or an C(https://) address.
+      - It is read and checked on the controller, which then gives O(revision), O(bundle) and O(appspec).
+    type: str
+  source_headers:
+    description: HTTP headers to send with an address in O(source). Never shown.
+    type: dict
+    default: {}
   bundle:
-    description: Where the bundle comes from. Required when O(events) has C(DownloadBundle).
+    description:
+      - Where the bundle comes from on the instance. This or O(source) is required when O(events) has C(DownloadBundle).
     type: dict
     suboptions:
       type:
@@ -318,6 +329,9 @@ BUNDLE_OPTIONS = {
 }
 
 ARGUMENT_SPEC = {
+    # These two are used up on the controller, by the action plugin of the same name.
+    "source": {"type": "str"},
+    "source_headers": {"type": "dict", "default": {}, "no_log": True},
     "deployment_id": {"type": "str", "required": True},
     "deployment_group_id": {"type": "str", "required": True},
     "deployment_group_name": {"type": "str", "default": ""},
