@@ -48,7 +48,8 @@ def current_owner(pid: int | None = None, user: str | None = None, run_id: str |
 def process_start(pid: int) -> str | None:
     """When and where a process of this host started; None when there is none of this number, or only its remains.
 
-    No later process of the same number has the same. On Linux this is ``boot/process namespace/clock ticks``, else the start time that ps prints.
+    No later process of the same number has the same. On Linux it is ``boot/process namespace/clock ticks``, else the
+    start time that ps prints.
     """
     if os.path.exists("/proc/self/stat"):
         try:

@@ -18,6 +18,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_deployment,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import deployment_config
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import FinishStatus
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 GROUP_ID = "8c1a5c4e-0000-4000-8000-000000000001"
@@ -61,6 +62,6 @@ def deploy(store: Store, wanted: DeploymentRequest, failing: str | list[str] = "
     deployment = create_deployment(store, wanted)
     for instance in deployment.order:
         if ask_to_start(store, deployment.deployment_id, instance).action == "go":
-            status = "Failed" if instance in failing else "Succeeded"
+            status: FinishStatus = "Failed" if instance in failing else "Succeeded"
             finish_instance(store, deployment.deployment_id, instance, status, [install_event(status)])
     return get_deployment(store, deployment.deployment_id)
