@@ -87,16 +87,19 @@ class Tree:
         return path
 
     def add_hard_link(self, relative: str, target: str) -> None:
-        """Add another name of a file that is already there.
+        """Add another name of a file, or of a symbolic link, that is already there.
 
-        :raises BundleError: when the target is not a file of the bundle.
+        :raises BundleError: when the target is not one of the bundle.
         """
-        source = self.path(target) if not target.startswith("/") else None
-        if source is None or source not in self.files or source == relative:
+        source = "/".join(part for part in target.split("/") if part not in ("", "."))
+        path = os.path.join(self.top, source)
+        if target.startswith("/") or source == relative or source not in self.files and source not in self._links:
             raise BundleError(f"member {relative!r} is a hard link to {target!r}, which is not a file of the bundle")
-        path = self._place(relative)
-        os.link(os.path.join(self.top, source), path)
-        self.files[relative] = self.files[source]
+        if source in self._links:
+            self.add_link(relative, os.readlink(path))
+        else:
+            os.link(path, self._place(relative))
+            self.files[relative] = self.files[source]
 
     def add_file(self, relative: str, stream: IO[bytes], finish: Callable[[int], None]) -> None:
         """Add a file with the stream's content; C(finish) sets owner, mode and times of the descriptor."""
