@@ -243,9 +243,10 @@ UNSAFE_TARS = {
     "through a link made twice": [special_member("l", tarfile.SYMTYPE, "d"), file_member("l/x/evil")],
     "hard link to outside": [special_member("h", tarfile.LNKTYPE, "/etc/passwd")],
     "hard link up": [special_member("h", tarfile.LNKTYPE, "../bundles")],
-    "hard link to a link": [
-        special_member("s", tarfile.SYMTYPE, "/etc/passwd"),
+    "through a hard link": [
+        special_member("s", tarfile.SYMTYPE, "/tmp"),
         special_member("h", tarfile.LNKTYPE, "s"),
+        file_member("h/evil"),
     ],
     "fifo": [special_member("f", tarfile.FIFOTYPE)],
     "character device": [special_member("c", tarfile.CHRTYPE)],

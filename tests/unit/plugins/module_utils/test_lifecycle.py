@@ -1,0 +1,402 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lifecycle events of deployments on an instance, run in processes of their own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import signal
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import read_lines, summary
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached, start_time
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError
+
+EVENTS = [
+    "ApplicationStop",
+    "DownloadBundle",
+    "BeforeInstall",
+    "Install",
+    "AfterInstall",
+    "ApplicationStart",
+    "ValidateService",
+]
+LONG = 600.0
+
+
+class Instance:
+    """An instance with revisions to deploy to it; every script notes the revision and the event in C(ran)."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.root = directory / "root"
+        self.ran = directory / "ran"
+        self.destination = directory / "destination"
+
+    def revision(self, name: str, *events: str, script: str = "") -> dict[str, Any]:
+        """Make a revision with a script for some events, and return its AppSpec."""
+        folder = self.directory / name
+        folder.mkdir()
+        (folder / "appspec.yml").write_text("kept as it is")
+        (folder / f"{name}.txt").write_text(name)
+        (folder / "s.sh").write_text(f'#!/bin/sh\necho "{name} $LIFECYCLE_EVENT" >> {self.ran}\n{script}\n')
+        hooks = {event: [{"location": "s.sh", "timeout": 60, "runas": None, "sudo": None}] for event in events}
+        files = [{"source": f"{name}.txt", "destination": str(self.destination)}]
+        return {"version": 0.0, "os": "linux", "hooks": hooks, "files": files, "permissions": []}
+
+    def options(self, name: str, appspec: dict[str, Any] | None, **options: Any) -> dict[str, Any]:
+        return {
+            "deployment_id": f"d-{name}",
+            "deployment_group_id": "g",
+            "root": str(self.root),
+            "bundle": {"type": "directory", "path": str(self.directory / name)},
+            "appspec": appspec,
+            "events": EVENTS,
+            **options,
+        }
+
+    def deploy(self, name: str, appspec: dict[str, Any] | None, wait: float = LONG, **options: Any) -> dict[str, Any]:
+        return run_detached(Lifecycle(self.options(name, appspec, **options)), wait)
+
+    def scripts(self) -> list[str]:
+        """Return what ran since it was last asked."""
+        if not self.ran.exists():
+            return []
+        lines = self.ran.read_text().splitlines()
+        self.ran.unlink()
+        return lines
+
+    def pointer(self, name: str) -> str:
+        return Path((self.root / "deployment-instructions" / f"g_{name}").read_text()).name
+
+
+def statuses(result: dict[str, Any]) -> list[str]:
+    return [event["status"] for event in result["events"]]
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Instance:
+    return Instance(tmp_path)
+
+
+def test_the_events_of_two_deployments(instance: Instance) -> None:
+    result = instance.deploy("v1", instance.revision("v1", *EVENTS))
+    assert result["status"] == "Succeeded"
+    assert statuses(result) == ["Succeeded"] * 7
+    assert [event["noop"] for event in result["events"]] == [True] + [False] * 6
+    hooks = ["BeforeInstall", "AfterInstall", "ApplicationStart", "ValidateService"]
+    assert instance.scripts() == [f"v1 {event}" for event in hooks]
+    assert os.listdir(instance.destination) == ["v1.txt"]
+    instance.deploy("v2", instance.revision("v2", "ApplicationStart"))
+    assert instance.scripts() == ["v1 ApplicationStop", "v2 ApplicationStart"]
+    assert os.listdir(instance.destination) == ["v2.txt"]
+    assert instance.pointer("last_successful_install") == "d-v2"
+
+
+def test_what_is_ours_is_readable_by_its_owner_alone(instance: Instance) -> None:
+    result = instance.deploy("v1", instance.revision("v1"))
+    deployment = Path(result["events_log"]).parent
+    for name in ("events.jsonl", "appspec.json", "archive-manifest.json"):
+        assert stat.S_IMODE((deployment / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE(instance.root.stat().st_mode) == 0o755
+    assert os.listdir(instance.root / "g") == ["d-v1"]
+    assert os.listdir(instance.root / "ongoing-deployment") == []
+
+
+def test_the_first_failure_ends_the_deployment(instance: Instance) -> None:
+    result = instance.deploy("v1", instance.revision("v1", "BeforeInstall", script="echo oh; exit 7"))
+    assert result["status"] == "Failed"
+    assert result["failed_event"] == "BeforeInstall"
+    assert statuses(result) == ["Succeeded", "Succeeded", "Failed"] + ["Skipped"] * 4
+    diagnostics = result["events"][2]["diagnostics"]
+    assert diagnostics["error_code"] == "ScriptFailed"
+    assert diagnostics["log_tail"].endswith("[stdout]oh\n")
+    assert instance.pointer("most_recent_install") == "d-v1"
+    assert not (instance.root / "deployment-instructions" / "g_last_successful_install").exists()
+
+
+@pytest.mark.parametrize("event", ["ApplicationStop", "BeforeBlockTraffic", "AfterBlockTraffic"])
+def test_failures_before_the_bundle_can_be_ignored(instance: Instance, event: str) -> None:
+    instance.deploy("v1", instance.revision("v1", event, script="exit 1"))
+    appspec = instance.revision("v2")
+    events = [event, *EVENTS[1:]]
+    assert instance.deploy("v2", appspec, events=events)["failed_event"] == event
+    result = instance.deploy("v2", appspec, events=events, ignore_application_stop_failures=True)
+    assert result["status"] == "Succeeded"
+    assert statuses(result)[:2] == ["Failed", "Succeeded"]
+    events = ["DownloadBundle", "AfterInstall", "Install"]
+    appspec = instance.revision("v3", "AfterInstall", script="exit 1")
+    result = instance.deploy("v3", appspec, events=events, ignore_application_stop_failures=True)
+    assert result["failed_event"] == "AfterInstall"
+
+
+def test_a_deployment_that_does_nothing_leaves_no_folder(instance: Instance) -> None:
+    instance.deploy("v1", instance.revision("v1"), events=["ApplicationStop"])
+    assert os.listdir(instance.root / "g") == []
+
+
+def test_a_revision_whose_install_failed_does_not_stop_the_application(instance: Instance) -> None:
+    instance.deploy("v1", instance.revision("v1", "ApplicationStop"))
+    appspec = instance.revision("v2", "ApplicationStop")
+    appspec["files"].append({"source": "missing", "destination": "/x"})
+    assert instance.deploy("v2", appspec)["failed_event"] == "Install"
+    assert os.listdir(instance.destination) == ["v1.txt"]
+    instance.scripts()
+    instance.deploy("v3", instance.revision("v3"))
+    assert instance.scripts() == ["v1 ApplicationStop"]
+
+
+def test_a_revision_that_failed_after_install_does(instance: Instance) -> None:
+    instance.deploy("v1", instance.revision("v1", "AfterInstall", "ApplicationStop", script='test "$STOP"'))
+    instance.scripts()
+    assert instance.deploy("v2", instance.revision("v2"))["failed_event"] == "ApplicationStop"
+    assert instance.scripts() == ["v1 ApplicationStop"]
+
+
+ROLLBACK = {"deployment_creator": "codeDeployRollback", "deployment_type": "BLUE_GREEN"}
+
+
+def test_a_blue_green_rollback_takes_scripts_of_the_revisions_before(instance: Instance) -> None:
+    traffic = ["BeforeBlockTraffic", "AfterBlockTraffic", "BeforeAllowTraffic", "AfterAllowTraffic", "ApplicationStop"]
+    instance.deploy("v1", instance.revision("v1", *traffic))
+    instance.deploy("v2", instance.revision("v2", *traffic), events=["DownloadBundle"])
+    appspec = instance.revision("v3", *traffic)
+    instance.scripts()
+    instance.deploy("v3", appspec, events=traffic, **ROLLBACK)
+    assert instance.scripts() == [
+        "v2 BeforeBlockTraffic",
+        "v2 AfterBlockTraffic",
+        "v1 BeforeAllowTraffic",
+        "v1 AfterAllowTraffic",
+        "v1 ApplicationStop",
+    ]
+    instance.deploy("v3", appspec, events=["DownloadBundle", *traffic], **ROLLBACK)
+    assert instance.scripts() == [f"v3 {event}" for event in traffic]
+
+
+def test_an_archive_that_is_there_already_is_stopped_by_its_own_scripts(instance: Instance) -> None:
+    instance.deploy("v1", instance.revision("v1", "ApplicationStop"))
+    instance.deploy("v2", instance.revision("v2", "ApplicationStop"), events=["DownloadBundle"])
+    instance.deploy("v2", None, events=["ApplicationStop"])
+    assert instance.scripts() == ["v2 ApplicationStop"]
+
+
+def test_the_appspec_of_an_earlier_call_is_used_again(instance: Instance) -> None:
+    instance.deploy("v1", instance.revision("v1", "AfterInstall"), events=["DownloadBundle"])
+    result = instance.deploy("v1", None, events=["Install", "AfterInstall"])
+    assert result["status"] == "Succeeded"
+    assert instance.scripts() == ["v1 AfterInstall"]
+
+
+@pytest.mark.parametrize(
+    ("appspec", "text"),
+    [
+        ({"errors": ["os: 'Linux': must be linux", "version: 1"]}, "os: 'Linux': must be linux; version: 1"),
+        ({"version": 0.0, "os": "windows", "hooks": {}, "files": [], "permissions": []}, "windows"),
+        (None, 'no AppSpec file at the revision-relative path "appspec.yml"'),
+    ],
+)
+def test_an_appspec_that_is_not_valid_fails_the_first_event_that_needs_it(
+    instance: Instance, appspec: dict[str, Any] | None, text: str
+) -> None:
+    instance.revision("v1")
+    result = instance.deploy("v1", appspec)
+    assert result["failed_event"] == "BeforeInstall"
+    assert result["events"][2]["diagnostics"]["error_code"] == "UnknownError"
+    assert text in result["events"][2]["diagnostics"]["message"]
+
+
+def test_a_revision_of_the_agent_has_its_appspec_read_by_the_controller(instance: Instance) -> None:
+    first = instance.revision("v1", "ApplicationStop")
+    instance.deploy("v1", first)
+    (instance.root / "g" / "d-v1" / "appspec.json").unlink()
+    second = instance.revision("v2")
+    result = instance.deploy("v2", second)
+    required = result["previous_appspec_required"]
+    assert required["path"] == str(instance.root / "g" / "d-v1" / "deployment-archive" / "appspec.yml")
+    assert base64.b64decode(required["content"]) == b"kept as it is"
+    assert statuses(result) == ["Pending"] * 7
+    assert instance.scripts() == [] and not (instance.root / "g" / "d-v2").exists()
+    assert instance.deploy("v2", second, previous_appspec=first)["status"] == "Succeeded"
+    assert instance.scripts() == ["v1 ApplicationStop"]
+
+
+def test_a_last_successful_revision_that_is_gone_fails_application_stop(instance: Instance) -> None:
+    instance.deploy("v1", instance.revision("v1", "ApplicationStop"))
+    shutil.rmtree(instance.root / "g" / "d-v1")
+    result = instance.deploy("v2", instance.revision("v2"))
+    assert result["failed_event"] == "ApplicationStop"
+    assert "d-v1" in result["events"][0]["diagnostics"]["message"]
+
+
+def test_unknown_events_fail_and_custom_ones_run(instance: Instance) -> None:
+    appspec = instance.revision("v1", "Warmup")
+    result = instance.deploy("v1", appspec, events=["DownloadBundle", "Warmup"])
+    assert result["events"][1]["diagnostics"]["message"] == "Unsupported command type: Warmup."
+    assert instance.deploy("v1", appspec, events=["DownloadBundle", "Warmup"], custom_events=["Warmup"])["changed"]
+    assert instance.scripts() == ["v1 Warmup"]
+    result = instance.deploy("v1", appspec, events=["Install"], all_possible_lifecycle_events=EVENTS)
+    assert "Warmup" in result["events"][0]["diagnostics"]["message"]
+    result = instance.deploy("v1", appspec, events=["Install"], all_possible_lifecycle_events=["Warmup", "Other"])
+    assert "Other" in result["events"][0]["diagnostics"]["message"]
+
+
+def test_what_a_script_is_told(instance: Instance) -> None:
+    appspec = instance.revision("v1", "AfterInstall", script=f"env > {instance.directory}/env")
+    revision = {"revision_type": "S3", "s3_location": {"bucket": "b", "key": "k", "version": None, "e_tag": '"e"'}}
+    instance.deploy(
+        "v1",
+        appspec,
+        deployment_id="arn:aws:codedeploy:eu-west-1:1:deployment/d-7",
+        application_name="App",
+        deployment_group_name="Group",
+        revision=revision,
+        destination_root=str(instance.directory),
+        events=["DownloadBundle", "AfterInstall"],
+    )
+    found = dict(line.partition("=")[::2] for line in (instance.directory / "env").read_text().splitlines())
+    names = ("DEPLOYMENT_ID", "DEPLOYMENT_GROUP_ID", "DEPLOYMENT_GROUP_NAME", "APPLICATION_NAME", "LIFECYCLE_EVENT")
+    assert [found[name] for name in names] == ["d-7", "g", "Group", "App", "AfterInstall"]
+    assert (found["BUNDLE_BUCKET"], found["BUNDLE_KEY"], found["BUNDLE_ETAG"]) == ("b", "k", '"e"')
+    assert "BUNDLE_VERSION" not in found and "BUNDLE_COMMIT" not in found
+    assert found["DESTINATION_ROOT"] == str(instance.directory)
+
+
+def test_the_events_go_on_after_the_answer_and_keep_the_lock(instance: Instance) -> None:
+    appspec = instance.revision(
+        "v1", "AfterInstall", script=f"until [ -e {instance.directory}/go ]; do sleep 0.1; done"
+    )
+    result = instance.deploy("v1", appspec, wait=1.0)
+    assert result["status"] == "InProgress"
+    assert statuses(result)[-3:] == ["InProgress", "Pending", "Pending"]
+    assert result["process"]["start_time"] == start_time(result["process"]["pid"])
+    with pytest.raises(StateError, match="deployment d-v1 is in progress"):
+        instance.deploy("v2", instance.revision("v2"))
+    (instance.directory / "go").touch()
+    lines = finished_lines(result)
+    assert summary(EVENTS, lines)["status"] == "Succeeded"
+    assert instance.deploy("v2", None, events=[])["status"] == "Succeeded"
+
+
+def finished_lines(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Follow the event log of a call to its end, as the controller does, and take the process that wrote it away."""
+    os.waitpid(result["process"]["pid"], 0)
+    lines = read_lines(Path(result["events_log"]).read_bytes()[result["events_log_offset"] :])
+    assert lines[-1]["finished"]
+    return lines
+
+
+def test_the_event_log_tells_each_call_from_the_one_before(instance: Instance) -> None:
+    appspec = instance.revision("v1", "AfterInstall")
+    first = instance.deploy("v1", appspec)
+    second = instance.deploy("v1", appspec, events=["AfterInstall"])
+    assert second["events_log_offset"] == Path(first["events_log"]).read_bytes().index(
+        json.dumps(lines_of(second)[0], sort_keys=True).encode()
+    )
+    assert [line.get("lifecycle_event_name") for line in lines_of(second)] == ["AfterInstall", "AfterInstall", None]
+
+
+def lines_of(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return read_lines(Path(result["events_log"]).read_bytes()[result["events_log_offset"] :])
+
+
+def test_a_process_that_is_killed_is_reported(instance: Instance) -> None:
+    appspec = instance.revision("v1", "AfterInstall", script="kill -9 $PPID; sleep 60")
+    result = instance.deploy("v1", appspec)
+    assert result["status"] == "Failed"
+    assert result["failed_event"] == "AfterInstall"
+    assert statuses(result)[-3:] == ["Failed", "Skipped", "Skipped"]
+    assert "killed" in result["events"][4]["diagnostics"]["message"]
+    assert lines_of(result)[-1]["finished"]
+    assert instance.deploy("v2", instance.revision("v2"))["status"] == "Succeeded"
+
+
+def test_an_unexpected_error_is_a_failed_event_with_its_detail_on_the_instance(instance: Instance) -> None:
+    appspec = instance.revision("v1")
+    appspec["hooks"] = {"AfterInstall": [{"no": "location"}]}
+    result = instance.deploy("v1", appspec)
+    diagnostics = result["events"][4]["diagnostics"]
+    assert (result["failed_event"], diagnostics["error_code"]) == ("AfterInstall", "UnknownError")
+    log = instance.root / "deployment-logs" / "agentless.codedeploy-errors.log"
+    assert str(log) in diagnostics["message"] and "Traceback" not in diagnostics["message"]
+    assert "Traceback" in log.read_text()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_the_detached_process_has_nothing_of_the_connection(instance: Instance) -> None:
+    probe = f"ls -l /proc/$PPID/fd > {instance.directory}/fds; ps -o sid= -p $PPID > {instance.directory}/sid"
+    result = instance.deploy("v1", instance.revision("v1", "AfterInstall", script=probe))
+    streams = (instance.directory / "fds").read_text()
+    assert all(f"{number} -> /dev/null" in streams for number in (0, 1, 2))
+    assert int((instance.directory / "sid").read_text()) == result["process"]["pid"]
+
+
+def test_an_interrupt_of_the_module_leaves_the_events_running(instance: Instance) -> None:
+    appspec = instance.revision("v1", "AfterInstall", script="sleep 2")
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        instance.deploy("v1", appspec)
+        os._exit(0)
+    log = instance.root / "g" / "d-v1" / "events.jsonl"
+    while not instance.ran.exists():
+        time.sleep(0.05)
+    os.killpg(pid, signal.SIGHUP)
+    os.waitpid(pid, 0)
+    limit = time.monotonic() + 60
+    while b'"finished": true' not in log.read_bytes():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    assert summary(EVENTS, read_lines(log.read_bytes()))["status"] == "Succeeded"
+
+
+def everything(directory: Path) -> dict[str, tuple[int, ...]]:
+    found = {}
+    for path in sorted(directory.rglob("*")):
+        status = path.lstat()
+        found[str(path)] = (status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return found
+
+
+def test_check_mode_tells_and_touches_nothing(instance: Instance) -> None:
+    instance.deploy("v1", instance.revision("v1", "ApplicationStop"))
+    options = instance.options("v2", instance.revision("v2", "AfterInstall"))
+    before = everything(instance.directory)
+    result = plan_events(Lifecycle(options))
+    assert everything(instance.directory) == before
+    assert result["changed"] and statuses(result) == ["Pending"] * 7
+    assert result["plan"]["scripts"] == [
+        {
+            "lifecycle_event_name": "ApplicationStop",
+            "location": "s.sh",
+            "revision": str(instance.root / "g" / "d-v1"),
+        },
+        {"lifecycle_event_name": "AfterInstall", "location": "s.sh", "revision": None},
+    ]
+    assert result["plan"]["files"]["added"] == [str(instance.destination / "v2.txt")]
+    assert result["plan"]["files"]["removed"] == [str(instance.destination / "v1.txt")]
+    assert result["plan"]["problems"] == []
+
+
+def test_check_mode_tells_what_would_fail(instance: Instance) -> None:
+    instance.destination.mkdir()
+    (instance.destination / "v1.txt").write_text("of somebody else")
+    options = instance.options("v1", instance.revision("v1"))
+    plan = plan_events(Lifecycle(options))["plan"]
+    assert str(instance.destination / "v1.txt") in plan["problems"][0]
+    options["bundle"] = {"type": "zip", "path": "/somewhere.zip"}
+    assert plan_events(Lifecycle(options))["plan"]["files"] is None
+    options["appspec"] = {"errors": ["version: 1"]}
+    assert any("version: 1" in problem for problem in plan_events(Lifecycle(options))["plan"]["problems"])
