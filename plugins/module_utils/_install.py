@@ -9,12 +9,11 @@ import shutil
 from typing import Any, Dict
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_apply import Installation
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import FileMapping
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import ArchiveManifest, FileMapping
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_journal import recover
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import read_previous
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import PermissionRules
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import (
-    ArchiveManifest,
     Decisions,
     InstallError,
     InstallPlan,
@@ -70,7 +69,7 @@ def plan_install(
     previous = PreviousFiles(recorded)
     system = FileSystemAfterCleanup(previous)
     behavior = spec.get("file_exists_behavior") or (file_exists_behavior or "DISALLOW").upper()
-    mapping = FileMapping(archive_directory, behavior, system, destination_root)
+    mapping = FileMapping(archive_directory, archive_manifest, behavior, system, destination_root)
     for number, entry in enumerate(spec.get("files") or []):
         mapping.add("files[%d]" % number, entry)
     plan = InstallPlan(mapping, previous, old_contexts)
@@ -80,7 +79,7 @@ def plan_install(
         if path is not None:
             rules.apply(number, entry, path)
     if not plan.problems:
-        Decisions(plan, archive_manifest).decide()
+        Decisions(plan).decide()
         check_aliases(plan)
         check_room(plan)
         _check_tools(plan)

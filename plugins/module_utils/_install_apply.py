@@ -5,6 +5,7 @@
 """Carrying a plan of Install out: prepare everything, put it in place, and restore the old version when that fails."""
 
 import os
+import stat
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils import _install_journal as journal_file
@@ -19,8 +20,8 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_mani
     manifest_text,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import InstallPlan, Write
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import join
-from ansible_collections.agentless.codedeploy.plugins.module_utils._state import replace_file
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import is_folder, join, lstat
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file, replace_file
 
 _FEW = 64
 
@@ -120,7 +121,10 @@ class Installation:
         set_acls(self.acls)
         for path, folder in reversed(list(plan.folders.items())):
             if folder.state == NEW and folder.rule is not None:
-                self._new_folder_attributes(folder, self.physical[path])
+                _path, mode, uid, gid, acl = folder.wanted
+                journal_file.set_attributes(self.physical[path], [mode, uid, gid, None])
+                if acl:
+                    set_acls([(self.physical[path], acl)])
 
     def _write(self, write: Write, new: str) -> str:
         if write.text is not None:
@@ -131,18 +135,11 @@ class Installation:
             self.acls.append((new, write.acl))
         return file_record(sha256, status, write.acl)
 
-    @staticmethod
-    def _new_folder_attributes(folder: Folder, physical: str) -> None:
-        status = os.lstat(physical)
-        mode, uid, gid = folder.rule.attributes(status.st_mode & 0o7777, status.st_uid, status.st_gid, True)
-        journal_file.set_attributes(physical, [mode, uid, gid, None])
-        if folder.rule.acls is not None:
-            set_acls([(physical, folder.rule.acl(mode))])
-
     def _place(self, final: str, new: str) -> None:
         old = None
-        if os.path.lexists(final):
-            if os.path.isdir(final) and not os.path.islink(final):
+        there = lstat(final)
+        if there is not None:
+            if stat.S_ISDIR(there.st_mode):
                 self._aside(final)
             else:
                 old = self._name(os.path.dirname(final))
@@ -171,7 +168,7 @@ class Installation:
     def _operations(self, tops: List[Tuple[Folder, str]]) -> None:
         """List what is to be done at once, in order; what is removed comes last."""
         for folder, new in tops:
-            if os.path.lexists(folder.real):
+            if lstat(folder.real) is not None:
                 self._aside(folder.real)
             self.operations.append(["place", folder.real, new, None])
         for path, mode, uid, gid, acl in self.plan.attributes:
@@ -188,15 +185,11 @@ class Installation:
 
     def _settle(self) -> None:
         """Have what was prepared on disk before it replaces anything."""
-        folders = {path if folder.state != NEW else self.physical[path] for path, folder in self._new_or_written()}
-        settle(folders, self.durable)
-
-    def _new_or_written(self) -> List[Tuple[str, Folder]]:
-        return [
-            (path, folder)
-            for path, folder in self.plan.folders.items()
-            if folder.state == NEW or path in self.plan.writes
-        ]
+        plan = self.plan
+        settle(
+            {self.physical[path] for path in plan.folders if plan.folders[path].state == NEW or path in plan.writes},
+            self.durable,
+        )
 
     def _commit(self) -> None:
         """Do the operations, then write down what came out; only then is the old version given up."""
@@ -223,7 +216,7 @@ class Installation:
             own = self._own_rule(real)
             for each in [rule] + ([own] if own is not None and own.number > rule.number else []):
                 found = journal_file.attributes(real)
-                mode, uid, gid = each.attributes(*found[:3], is_folder=os.path.isdir(real))
+                mode, uid, gid = each.attributes(*found[:3], is_folder=is_folder(real))
                 more.append(["attributes", real, [mode, uid, gid, None], found])
                 rules.append((real, each, each.acl(mode)))
         for path, context in self.plan.contexts:
@@ -239,7 +232,7 @@ class Installation:
     def _own_rule(self, real: str) -> Any:
         folder_path, name = os.path.split(real)
         for folder in self.plan.folders.values():
-            if folder.real == folder_path and name in folder.rules and folder.copies[name][3] is None:
+            if folder.real == folder_path and name in folder.rules and folder.copies[name][4] is None:
                 return folder.rules[name]
             if folder.real == real:
                 return folder.rule
@@ -255,20 +248,24 @@ class Installation:
         for path, folder in self.plan.folders.items():
             if folder.made:
                 parent, name = os.path.split(path)
-                acls = ",".join(folder.rule.acls or ()) if folder.rule is not None else ""
-                manifest.setdefault(parent, {})[name] = "d - " + acls if acls else "d"
+                acl = ",".join(folder.wanted.acl or ())
+                manifest.setdefault(parent, {})[name] = "d - " + acl if acl else "d"
             if folder.copies:
                 manifest.setdefault(path, {}).update(self.written[path])
         folders = list(self.plan.folders.values())
         contexts = [[os.path.realpath(path), context] for path, context in self.plan.contexts]
         cleanup = cleanup_text(((each.path, each.made, each.copies) for each in folders), contexts)
         copies = ((each.path, each.made, ((name, item[0]) for name, item in each.copies.items())) for each in folders)
-        for path, text, mode in (
-            (self.instructions.cleanup, cleanup, 0o644),
-            (self.instructions.install_json, install_json_text(copies, self._permissions()), 0o644),
-            (self.instructions.manifest, manifest_text(cleanup, manifest, contexts), 0o600),
+        self._state_file(self.instructions.install_json, install_json_text(copies, self._permissions()), 0o644)
+        if (manifest, contexts) != (self.plan.recorded, self.plan.old_contexts) or cleanup != read_file(
+            self.instructions.cleanup
         ):
-            replace_file(path + journal_file.STAGED, text, mode)
+            self._state_file(self.instructions.cleanup, cleanup, 0o644)
+            self._state_file(self.instructions.manifest, manifest_text(cleanup, manifest, contexts), 0o600)
+
+    @staticmethod
+    def _state_file(path: str, text: bytes, mode: int) -> None:
+        replace_file(path + journal_file.STAGED, text, mode)
 
     def _permissions(self) -> Iterator[Dict[str, Any]]:
         for folder in self.plan.folders.values():
@@ -290,7 +287,7 @@ def settle(folders: Any, durable: bool) -> None:
     """
     devices: Dict[int, str] = {}
     for path in folders:
-        if os.path.isdir(path):
+        if is_folder(path):
             if durable and len(folders) <= _FEW:
                 journal_file.sync_folder(path)
             else:

@@ -6,19 +6,25 @@
 
 import os
 import stat
+from operator import attrgetter
 from typing import Any, Dict, List, Optional, Set, Tuple
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import wanted_record
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import (
     ABSENT,
     DANGLING,
     FOLDER,
     OTHER,
     FileSystemAfterCleanup,
+    is_folder,
     join,
     lstat,
     scan,
 )
 
+ArchiveManifest = Optional[Dict[str, List[Any]]]
+_identity = attrgetter("st_ctime_ns", "st_ino", "st_size")
+_attributes = attrgetter("st_size", "st_mode", "st_uid", "st_gid")
 EXISTING, KEPT, NEW = "existing", "kept", "new"
 
 
@@ -26,22 +32,24 @@ class Folder:
     """A destination folder.
 
     C(state): V(existing) is used as it is; V(kept) was made by the previous deployment and is made again, so it stays;
-    V(new) is not there. C(real) is where it is or will be. C(copies) maps a name to C((source folder, lstat of the
-    source, text of a symbolic link or None, real path when it is not C(real/name))). C(inherit) is the group that new
+    V(new) is not there. C(real) is where it is or will be. C(copies) maps a name to C((source folder, how
+    the record of an unchanged copy begins or None, lstat of the source, text of a symbolic link or None, real path when
+    it is not C(real/name))). C(inherit) is the group that new
     entries inherit from a setgid folder.
     """
 
-    __slots__ = ("path", "real", "state", "copies", "subfolders", "rule", "rules", "inherit", "_left")
+    __slots__ = ("path", "real", "state", "copies", "subfolders", "rule", "rules", "inherit", "wanted", "_left")
 
     def __init__(self, path: str, real: str, state: str, inherit: Optional[int]) -> None:
         self.path = path
         self.real = real
         self.state = state
         self.inherit = inherit
-        self.copies: Dict[str, Tuple[str, os.stat_result, Optional[str], Optional[str]]] = {}
+        self.copies: Dict[str, Tuple[str, Optional[str], os.stat_result, Optional[str], Optional[str]]] = {}
         self.subfolders: Set[str] = set()
         self.rule: Any = None
         self.rules: Dict[str, Any] = {}
+        self.wanted: Any = None
         self._left: Optional[Set[str]] = None
 
     @property
@@ -60,12 +68,16 @@ class FileMapping:
     """Walks C(files) in their order; C(folders) holds the result, C(problems) what forbids it.
 
     :param archive: the unpacked revision.
+    :param manifest: what was recorded of its files when it was unpacked.
     :param behavior: DISALLOW, OVERWRITE or RETAIN.
     """
 
-    def __init__(self, archive: str, behavior: str, system: FileSystemAfterCleanup, root: str) -> None:
+    def __init__(
+        self, archive: str, manifest: ArchiveManifest, behavior: str, system: FileSystemAfterCleanup, root: str
+    ) -> None:
         self.archive = archive.rstrip("/")
         self.real_archive = os.path.realpath(archive)
+        self.manifest = manifest or {}
         self.behavior = behavior
         self.system = system
         self.root = root.rstrip("/")
@@ -86,8 +98,8 @@ class FileMapping:
                 self.problem(".%s: must be a path, got %r; put it in quotes" % (name, entry[name]))
                 return
         path = (self.archive + "/" + source.strip("/")).rstrip("/")
-        is_folder = os.path.isdir(path)
-        if not self._inside(path if is_folder else os.path.dirname(path)):
+        folder_given = is_folder(path)
+        if not self._inside(path if folder_given else os.path.dirname(path)):
             self.problem(".source: %s leads out of the revision; only what is in the bundle is deployed" % source)
             return
         target = self.expand(destination, key + ".destination")
@@ -96,7 +108,7 @@ class FileMapping:
         folder = self.folder(target)
         if folder is None:
             return
-        if is_folder:
+        if folder_given:
             self._folder_content(path, folder)
         else:
             self._single(path, folder, source)
@@ -114,7 +126,7 @@ class FileMapping:
         parts = full.split("/")
         for number, part in enumerate(parts):
             before = self.root + "/".join(parts[:number])
-            if part == ".." and not os.path.isdir(before):
+            if part == ".." and not is_folder(before):
                 self.problems.append("%s: %s: there is no folder %s for '..' to leave" % (key, path, before))
                 return None
         return os.path.normpath(self.root + "/" + os.path.normpath(full).lstrip("/")).replace("//", "/")
@@ -124,26 +136,29 @@ class FileMapping:
         known = self.folders.get(path)
         if known is not None:
             return known
-        kind, real = self.system.locate(path)
-        if kind in (OTHER, DANGLING):
-            what = "a file" if kind == OTHER else "a symbolic link to nothing"
-            self.problem(".destination: %s is %s; destination must be a folder" % (path, what))
+        parent_path, name = os.path.split(path)
+        parent = self.folders.get(parent_path) if name else None
+        if parent is None or not parent.made:
+            kind, real = self.system.locate(path)
+            if kind in (OTHER, DANGLING):
+                what = "a file" if kind == OTHER else "a symbolic link to nothing"
+                self.problem(".destination: %s is %s; destination must be a folder" % (path, what))
+                return None
+            if kind == FOLDER:
+                status = os.stat(real)
+                folder = Folder(path, real, EXISTING, status.st_gid if status.st_mode & stat.S_ISGID else None)
+                self.folders[path] = folder
+                return folder
+            parent = parent or self.folder(parent_path)
+        # What is below a folder that is made is empty when the previous deployment's files are gone.
+        if parent is None:
             return None
-        if kind == FOLDER:
-            status = os.stat(real)
-            inherit = status.st_gid if status.st_mode & stat.S_ISGID else None
-            folder = Folder(path, real, EXISTING, inherit)
-        else:
-            parent_path, name = os.path.split(path)
-            parent = self.folder(parent_path)
-            if parent is None:
-                return None
-            if name in parent.copies:
-                self.problem(".destination: %s is a folder here and a file of %s" % (path, parent.copies[name][0]))
-                return None
-            parent.subfolders.add(name)
-            real = real or join(parent.real, name)
-            folder = Folder(path, real, KEPT if real in self.system.previous.folders else NEW, parent.inherit)
+        if name in parent.copies:
+            self.problem(".destination: %s is a folder here and a file of %s" % (path, parent.copies[name][0]))
+            return None
+        parent.subfolders.add(name)
+        real = join(parent.real, name)
+        folder = Folder(path, real, KEPT if real in self.system.previous.folders else NEW, parent.inherit)
         self.folders[path] = folder
         return folder
 
@@ -167,18 +182,20 @@ class FileMapping:
             subfolders = []
             # A folder which is there already may hold anything; in all others a name can only be taken by this plan.
             checked = folder.state == EXISTING or bool(folder.copies) or bool(folder.subfolders)
-            copies = folder.copies
+            copies, proof = folder.copies, self._proof
+            prefix = (source + "/")[len(self.archive) + 1 :]
             special = []
             with scan(source) as entries:
                 for entry in entries:
                     if checked or not entry.is_file(follow_symlinks=False):
                         special.append((entry.name, entry.stat(follow_symlinks=False)))
                     else:
-                        copies[entry.name] = (source, entry.stat(follow_symlinks=False), None, None)
+                        name, status = entry.name, entry.stat(follow_symlinks=False)
+                        copies[name] = (source, proof(prefix + name, status), status, None, None)
             for name, status in sorted(special):
                 path = join(source, name)
                 text = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
-                if stat.S_ISDIR(status.st_mode) or (text is not None and os.path.isdir(path)):
+                if stat.S_ISDIR(status.st_mode) or (text is not None and is_folder(path)):
                     if text is None or self._inside(path):
                         subfolders.append(name)
                     else:
@@ -221,7 +238,15 @@ class FileMapping:
             if target is None:
                 return
             target = None if target == join(folder.real, name) else target
-        folder.copies[name] = (source, status, text, target)
+        proof = None if text is not None else self._proof(join(source, name)[len(self.archive) + 1 :], status)
+        folder.copies[name] = (source, proof, status, text, target)
+
+    def _proof(self, path: str, status: os.stat_result) -> Optional[str]:
+        """Return how the record of an unchanged copy begins; None when the content is not known without reading it."""
+        entry = self.manifest.get(path)
+        if entry is None or (entry[4], entry[5], entry[1]) != _identity(status):
+            return None
+        return wanted_record(entry[0], *_attributes(status))
 
     def _conflict(self, path: str) -> None:
         self.conflicting.append(path)
@@ -256,7 +281,7 @@ class FileMapping:
                 self.problem(".destination: %s is a folder, and so is %s; remove it" % (path, there))
                 return None
             return there
-        if not os.path.isfile(there):
+        if not stat.S_ISREG(os.stat(there).st_mode):
             self.problem(".destination: %s is neither a file nor a folder; remove it" % path)
             return None
         return there

@@ -17,7 +17,12 @@ import shutil
 from typing import Any, Dict, List
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls, run, write_acls
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import lstat
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import (
+    exists,
+    is_folder,
+    is_link,
+    lstat,
+)
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file, replace_file
 
 STAGED = ".staged"
@@ -108,18 +113,18 @@ def _undo(operation: List[Any]) -> None:
     if kind == "place":
         new, old = operation[2:]
         if old is None:
-            if not os.path.lexists(new) and os.path.lexists(path):
+            if not exists(new) and exists(path):
                 os.rename(path, new)
-        elif os.path.lexists(old):
-            if os.path.lexists(new) and os.path.lexists(path):
+        elif exists(old):
+            if exists(new) and exists(path):
                 os.unlink(old)
             else:
                 os.rename(old, path)
     elif kind == "aside":
-        if os.path.lexists(operation[2]):
+        if exists(operation[2]):
             os.rename(operation[2], path)
     elif kind == "attributes":
-        if os.path.lexists(path):
+        if exists(path):
             set_attributes(path, operation[3])
     elif kind == "context":
         remove_context(path)
@@ -145,9 +150,12 @@ def _remove_known(path: str, old: str, known: List[List[str]]) -> None:
     for name in files:
         _unlink(os.path.join(old, name))
     for name in sorted(folders, key=len, reverse=True) + [""]:
-        with contextlib.suppress(OSError):
+        try:
             os.rmdir(os.path.join(old, name))
-    if os.path.isdir(old) and not os.path.lexists(path):
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise
+    if is_folder(old) and not exists(path):
         os.rename(old, path)
 
 
@@ -161,7 +169,7 @@ def _sweep(journal: Dict[str, Any]) -> None:
         for name in names:
             if name.startswith(journal["prefix"]):
                 path = os.path.join(folder, name)
-                if os.path.isdir(path) and not os.path.islink(path):
+                if is_folder(path) and not is_link(path):
                     shutil.rmtree(path)
                 else:
                     _unlink(path)

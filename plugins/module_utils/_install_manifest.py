@@ -5,7 +5,7 @@
 """What Install keeps about its result: our manifest, and the agent's cleanup file and install.json.
 
 The manifest is a JSON object. C(folders) maps a folder to C({name: record}); a record is the text
-C(type sha256 size mtime_ns ctime_ns inode mode uid gid[ acls]) with the type V(f) (file), V(l) (symbolic link; its text
+C(type sha256 size mode uid gid mtime_ns ctime_ns inode[ acls]) with the type V(f) (file), V(l) (symbolic link; its text
 stands for the numbers) or V(d) (folder made by Install). C(contexts) lists what semanage was told. C(cleanup) is the
 sha256 of the cleanup file written with it: the manifest counts only beside that cleanup file, because the agent, or
 a deployment by the agent in between, writes the cleanup file alone.
@@ -15,27 +15,35 @@ import hashlib
 import json
 import os
 from json.encoder import encode_basestring
+from operator import attrgetter
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file
 
 Folders = Dict[str, Dict[str, Optional[str]]]
 SEMANAGE = "semanage\0"
+_fields = attrgetter("st_size", "st_mode", "st_uid", "st_gid", "st_mtime_ns", "st_ctime_ns", "st_ino")
+_AFTER_SHA256 = 66
 
 
 def file_record(sha256: str, status: Any, acls: Sequence[str] = ()) -> str:
     """Return the record of a file: what its lstat must say again for it to be the file that was written."""
-    record = "f %s %d %d %d %d %o %d %d" % (
-        sha256,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_ino,
-        status.st_mode & 0o7777,
-        status.st_uid,
-        status.st_gid,
-    )
+    record = "f %s %d %o %d %d %d %d %d" % ((sha256,) + _fields(status))
     return record + " " + ",".join(acls) if acls else record
+
+
+def proven(record: Optional[str], status: Any) -> str:
+    """Return the record of a file if its lstat proves that it is still the file that was written, else ""."""
+    present = " %d %o %d %d %d %d %d" % _fields(status)
+    if record is None or not record.startswith(present, _AFTER_SHA256) or record[0] != "f":
+        return ""
+    end = _AFTER_SHA256 + len(present)
+    return record if record[end : end + 1] in ("", " ") else ""
+
+
+def wanted_record(sha256: str, size: int, mode: int, uid: int, gid: int) -> str:
+    """Return how the record of a file with this content, st_mode and owner begins."""
+    return "f %s %d %o %d %d " % (sha256, size, mode, uid, gid)
 
 
 def record_acls(record: Optional[str]) -> List[str]:
@@ -113,9 +121,7 @@ def install_json_text(
             if source not in prefixes:
                 prefixes[source] = encode_basestring(source + "/")[:-1]
             rest = encode_basestring(name)[1:]
-            items.append(
-                '{"type":"copy","source":' + prefixes[source] + rest + ',"destination":' + destination + rest + "}"
-            )
+            items.append(f'{{"type":"copy","source":{prefixes[source]}{rest},"destination":{destination}{rest}}}')
     items.extend([json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in permissions])
     return os.fsencode('{"instructions":[' + ",".join(items) + "]}")
 

@@ -7,7 +7,7 @@
 import hashlib
 import os
 import stat
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import (
@@ -17,11 +17,14 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_file
     FileMapping,
     Folder,
 )
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import file_record, record_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import record_acls, wanted_record
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import Rule, shown_mode
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import PreviousFiles, join
-
-ArchiveManifest = Optional[Dict[str, List[Any]]]
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import (
+    PreviousFiles,
+    exists,
+    is_folder,
+    join,
+)
 
 
 class InstallError(Exception):
@@ -68,6 +71,7 @@ class InstallPlan:
     """
 
     def __init__(self, mapping: FileMapping, previous: PreviousFiles, old_contexts: List[List[Any]]) -> None:
+        self.recorded = previous.recorded
         self.folders: Dict[str, Folder] = mapping.folders
         self.previous = previous
         self.conflicting = mapping.conflicting
@@ -98,12 +102,12 @@ class InstallPlan:
     @property
     def replaced(self) -> List[str]:
         """Paths of files that are there and get another content, mode or owner."""
-        return [path for path in self._paths(False) if os.path.lexists(path)]
+        return [path for path in self._paths(False) if exists(path)]
 
     @property
     def added(self) -> List[str]:
         """Paths of files that are not there yet."""
-        return [path for path in self._paths(False) if not os.path.lexists(path)]
+        return [path for path in self._paths(False) if not exists(path)]
 
     @property
     def removed(self) -> List[str]:
@@ -114,9 +118,8 @@ class InstallPlan:
 class Decisions:
     """Decides for every planned file whether it is written, and with what attributes."""
 
-    def __init__(self, plan: InstallPlan, archive_manifest: ArchiveManifest) -> None:
+    def __init__(self, plan: InstallPlan) -> None:
         self.plan = plan
-        self.manifest = archive_manifest or {}
         self.uid = os.geteuid()
         self.groups = set(os.getgroups()) | {os.getegid()}
         self.umask = os.umask(0o022)
@@ -136,47 +139,34 @@ class Decisions:
         writes: List[Write] = []
         records: Dict[str, str] = {}
         prior = self.plan.previous.files.get(folder.real, {}) if folder.state != NEW else {}
-        known = self.plan.previous.records.get(folder.real, {})
-        rules, root, archived = folder.rules, not self.uid, self.manifest.get
-        source = prefix = ""
-        for name, (item_source, status, text, target) in folder.copies.items():
-            if item_source is not source:
-                source = item_source
-                prefix = (source + "/")[len(self.plan.archive) + 1 :]
-            if text is not None or name in rules or target is not None or not root:
-                self._special(folder, name, writes, records)
+        special, before = bool(self.uid or folder.rules), prior.get
+        for name, (source, proof, status, text, target) in folder.copies.items():
+            if special or proof is None or text is not None or target is not None:
+                self._special(folder, name, before(name), writes, records)
                 continue
-            size, changed = status.st_size, status.st_ctime_ns
-            entry = archived(prefix + name)
-            sha256 = None
-            if entry and entry[4] == changed and entry[5] == status.st_ino and entry[1] == size:
-                sha256 = entry[0]
-            wanted = (status.st_mode, status.st_uid, status.st_gid)
-            there = prior.get(name)
-            if there is not None and there.st_size == size:
-                record = unchanged(known[name], there, wanted, sha256 or source + "/" + name)
-                if record is not None:
-                    records[name] = record
-                    continue
-            times = (status.st_atime_ns, status.st_mtime_ns)
-            mode = wanted[0] & 0o7777
-            writes.append(Write(name, source, size, None, sha256, mode, wanted[1], wanted[2], times, [], None))
+            record = before(name)
+            if record and record.startswith(proof) and record[-1].isdigit():
+                records[name] = record
+                continue
+            mode, times = status.st_mode & 0o7777, (status.st_atime_ns, status.st_mtime_ns)
+            owner, group = status.st_uid, status.st_gid
+            writes.append(Write(name, source, status.st_size, None, proof[2:66], mode, owner, group, times, [], None))
         if writes:
             self.plan.writes[folder.path] = writes
         self.plan.records[folder.path] = records
 
-    def _special(self, folder: Folder, name: str, writes: List[Write], records: Dict[str, str]) -> None:
+    def _special(
+        self, folder: Folder, name: str, there: Optional[str], writes: List[Write], records: Dict[str, str]
+    ) -> None:
         """Decide about a symbolic link, a file with permissions, one that is written elsewhere, or without root."""
-        source, status, text, target = folder.copies[name]
+        source, proof, status, text, target = folder.copies[name]
         rule = folder.rules.get(name)
-        there = self.plan.previous.files.get(folder.real, {}).get(name) if folder.state != NEW else None
         if rule is not None and (text is not None or target is not None):
             self.plan.later.append((join(folder.path, name), rule))
             rule = None
         if text is not None:
-            path = join(folder.real, name)
-            if there is not None and stat.S_ISLNK(there.st_mode) and os.readlink(path) == text:
-                records[name] = "l " + text
+            if there == "l " + text:
+                records[name] = there
             else:
                 writes.append(Write(name, source, 0, text, None, 0, 0, 0, (0, 0), [], target))
             return
@@ -185,15 +175,12 @@ class Decisions:
         if rule is not None:
             mode, uid, gid = rule.attributes(mode, uid, gid, False)
             acl = rule.acl(mode)
-        entry = self.manifest.get(join(source, name)[len(self.plan.archive) + 1 :])
-        wanted = (status.st_ctime_ns, status.st_ino, status.st_size)
-        sha256 = entry[0] if entry and (entry[4], entry[5], entry[1]) == wanted else None
-        if there is not None and there.st_size == status.st_size:
-            before = self.plan.previous.records[folder.real][name]
-            shown = (stat.S_IFREG | shown_mode(mode, acl), uid, gid)
-            record = unchanged(before, there, shown, sha256 or join(source, name), acl)
-            if record is not None:
-                records[name] = record
+        sha256 = proof[2:66] if proof else None
+        wanted = (status.st_size, stat.S_IFREG | shown_mode(mode, acl), uid, gid)
+        if there and there.startswith(wanted_record(sha256 or there[2:66], *wanted)) and record_acls(there) == acl:
+            sha256 = sha256 or file_sha256(join(source, name))
+            if sha256 == there[2:66]:
+                records[name] = there
                 return
         times = (status.st_atime_ns, status.st_mtime_ns)
         writes.append(Write(name, source, status.st_size, None, sha256, mode, uid, gid, times, acl, target))
@@ -208,18 +195,20 @@ class Decisions:
         return mode & 0o1777, self.uid, os.getegid()
 
     def _folder(self, folder: Folder) -> None:
-        """Give a folder that stays the attributes of a new one."""
-        if folder.state != KEPT:
-            return
+        """Find the attributes of a folder that is made; one that stays gets them, too."""
         mode = 0o777 & ~self.umask
         gid = os.getegid()
         if folder.inherit is not None:
             mode |= stat.S_ISGID
             gid = folder.inherit
-        uid, acl = self.uid, []
+        acl: List[str] = []
+        uid = self.uid
         if folder.rule is not None:
             mode, uid, gid = folder.rule.attributes(mode, uid, gid, True)
             acl = folder.rule.acl(mode)
+        folder.wanted = Attributes(folder.real, mode, uid, gid, acl)
+        if folder.state != KEPT:
+            return
         there = os.lstat(folder.real)
         record = self.plan.previous.folders[folder.real]
         had = [acl for acl in read_acls(folder.real) if acl] if record is None else record_acls(record)
@@ -237,32 +226,15 @@ class Decisions:
         """List what of the previous deployment is not planned again."""
         planned: Dict[str, Any] = {}
         for folder in self.plan.folders.values():
-            planned.setdefault(folder.real, set()).update(folder.copies)
+            names = folder.copies.keys()
+            planned[folder.real] = planned[folder.real] | names if folder.real in planned else names
         made = {folder.real for folder in self.plan.folders.values() if folder.made}
-        for real, names in self.plan.previous.files.items():
-            for name in names:
-                if name not in planned.get(real, ()) and join(real, name) not in made:
-                    self.plan.removed_files.append(join(real, name))
+        for real, there in self.plan.previous.files.items():
+            gone = there.keys() - planned.get(real, ())
+            self.plan.removed_files += sorted({join(real, name) for name in gone} - made)
         for real in self.plan.previous.folders:
             if real not in made:
                 self.plan.removed_folders.append(real)
-
-
-def unchanged(
-    record: Optional[str], there: os.stat_result, wanted: Tuple[int, int, int], content: str, acl: Sequence[str] = ()
-) -> Optional[str]:
-    """Return the record of a file of the wanted size that is there if it is proven to be what would be written.
-
-    :param wanted: st_mode, uid and gid.
-    :param content: the sha256 that the file must have, or the path of the file that it must equal.
-    """
-    if record is None or (there.st_mode, there.st_uid, there.st_gid) != wanted:
-        return None
-    if content[0] == "/":
-        if not record.startswith("f ") or record != file_record(record.split(" ", 2)[1], there, acl):
-            return None
-        content = file_sha256(content)
-    return record if record == file_record(content, there, acl) else None
 
 
 def check_room(plan: InstallPlan) -> None:
@@ -270,7 +242,7 @@ def check_room(plan: InstallPlan) -> None:
     needed: Dict[int, List[Any]] = {}
     for path, writes in plan.writes.items():
         real = plan.folders[path].real
-        while not os.path.isdir(real):
+        while not is_folder(real):
             real = os.path.dirname(real)
         wanted = needed.setdefault(os.stat(real).st_dev, [real, 0, 0])
         wanted[1] += sum((write.size + 4095) & ~4095 for write in writes)
@@ -290,21 +262,21 @@ def check_room(plan: InstallPlan) -> None:
     changed |= {os.path.dirname(folder.real) for folder in plan.folders.values() if folder.state == NEW}
     changed |= {os.path.dirname(path) for path in plan.removed}
     for real in sorted(changed):
-        if os.path.isdir(real) and not os.access(real, os.W_OK | os.X_OK):
+        if is_folder(real) and not os.access(real, os.W_OK | os.X_OK):
             plan.problems.append("files: %s cannot be written; check its owner, its mode and its mount" % real)
 
 
 def check_aliases(plan: InstallPlan) -> None:
     """Add a problem for each real path that the plan would write twice under different names."""
     reals = [folder.real for folder in plan.folders.values()]
-    targets = [item[3] for folder in plan.folders.values() for item in folder.copies.values() if item[3] is not None]
+    targets = [item[4] for folder in plan.folders.values() for item in folder.copies.values() if item[4] is not None]
     if len(set(reals)) == len(reals) and not targets:
         return
     seen: Dict[str, str] = {}
     for folder in plan.folders.values():
         objects = [(folder.real, folder.path)] if folder.state != EXISTING else []
         objects += [
-            (item[3] or join(folder.real, name), join(folder.path, name)) for name, item in folder.copies.items()
+            (item[4] or join(folder.real, name), join(folder.path, name)) for name, item in folder.copies.items()
         ]
         for real, path in objects:
             if seen.setdefault(real, path) != path:

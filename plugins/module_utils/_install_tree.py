@@ -10,7 +10,10 @@ import os
 import stat
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import proven
+
 FOLDER, OTHER, DANGLING, ABSENT = "folder", "other", "dangling", "absent"
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def lstat(path: str) -> Optional[os.stat_result]:
@@ -18,9 +21,33 @@ def lstat(path: str) -> Optional[os.stat_result]:
     try:
         return os.lstat(path)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            return None
-        raise
+        if error.errno not in _ABSENT:
+            raise
+        return None
+
+
+def exists(path: str) -> bool:
+    """Whether there is anything at a path; unlike with os.path a failing disk is not the same as nothing."""
+    return lstat(path) is not None
+
+
+def is_folder(path: str) -> bool:
+    """Whether a path leads to a folder, through symbolic links as well."""
+    status = lstat(path)
+    if status is None or not stat.S_ISLNK(status.st_mode):
+        return status is not None and stat.S_ISDIR(status.st_mode)
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise
+        return False
+
+
+def is_link(path: str) -> bool:
+    """Whether a path is a symbolic link."""
+    status = lstat(path)
+    return status is not None and stat.S_ISLNK(status.st_mode)
 
 
 def join(folder: str, name: str) -> str:
@@ -35,7 +62,7 @@ def real_path(path: str, known: Dict[str, str]) -> str:
     if path not in known:
         parent, name = os.path.split(path)
         real = join(real_path(parent, known), name)
-        known[path] = os.path.realpath(real) if os.path.islink(real) else real
+        known[path] = os.path.realpath(real) if is_link(real) else real
     return known[path]
 
 
@@ -57,14 +84,15 @@ def scan(path: str) -> Iterator[Iterator[Any]]:
 class PreviousFiles:
     """What of the previous deployment is still there and would be removed, as the agent's cleanup removes it.
 
-    C(files) maps the real path of a folder to C({name: lstat}) of everything but folders, C(records) to the records;
-    C(folders) maps the real path of each recorded folder that would be empty then to its record. What is recorded
-    below a folder that has since been replaced (by a symbolic link, say) is somebody else's and left alone.
+    C(files) maps the real path of a folder to C({name: state}) of everything but folders; the state of a file is its
+    record if it is proven to be as it was written, else "", of a symbolic link V(l) and its text. C(folders) maps the
+    real path of each recorded folder that would be empty then to its record. What is recorded below a folder that has
+    since been replaced (by a symbolic link, say) is somebody else's and left alone.
     """
 
     def __init__(self, recorded: Dict[str, Dict[str, Optional[str]]]) -> None:
-        self.files: Dict[str, Dict[str, os.stat_result]] = {}
-        self.records: Dict[str, Dict[str, Optional[str]]] = {}
+        self.recorded = recorded
+        self.files: Dict[str, Dict[str, str]] = {}
         self.folders: Dict[str, Optional[str]] = {}
         found: List[Tuple[str, Optional[str]]] = []
         foreign: Set[str] = set()
@@ -78,7 +106,9 @@ class PreviousFiles:
             else:
                 real, subfolders = "", []
             children.setdefault(real, []).extend(join(real, name) for name in subfolders)
-            found.extend((join(real, name), names[name]) for name in subfolders)
+            for name in subfolders:
+                reals[join(folder, name)] = join(real, name)
+                found.append((join(real, name), names[name]))
             if len(subfolders) < len(names):
                 paths = [join(folder, name) for name, record in names.items() if record is None or record[0] == "d"]
                 replaced.update(path for path in paths if path in recorded and os.path.basename(path) not in subfolders)
@@ -101,14 +131,14 @@ class PreviousFiles:
                             foreign.add(real)
                     elif entry.is_dir(follow_symlinks=False):
                         subfolders.append(name)
+                    elif entry.is_symlink():
+                        gone[name] = "l " + os.readlink(join(real, name))
                     else:
-                        gone[name] = entry.stat(follow_symlinks=False)
+                        gone[name] = proven(names[name], entry.stat(follow_symlinks=False))
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            if error.errno not in _ABSENT:
                 raise
-        if gone:
-            self.records.setdefault(real, {}).update(names)
-        else:
+        if not gone:
             del self.files[real]
         return subfolders
 
