@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    Deployment,
     get_deployment,
     get_target,
     get_targets,
@@ -32,6 +33,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
 
 STATUSES = ["Created", "Queued", "InProgress", "Baking", "Ready", "Succeeded", "Failed", "Stopped"]
+MOST_LISTED = 1000
 ARGUMENTS = {
     "deployment_id": {"type": "str"},
     "instance": {"type": "str"},
@@ -67,13 +69,7 @@ class ActionModule(ActionBase):
     def _read(store: Store, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         deployment_id, instance = arguments["deployment_id"], arguments["instance"]
         if not deployment_id:
-            deployments = list_deployments(
-                store,
-                statuses=arguments["statuses"],
-                application_name=arguments["application_name"],
-                deployment_group_name=arguments["deployment_group_name"],
-                limit=arguments["limit"],
-            )
+            deployments = _deployments(store, arguments)
             return {"deployments": [deployment_info(found) for found in deployments]}, overview_lines(deployments)
         deployment = get_deployment(store, deployment_id)
         targets = [get_target(store, deployment_id, instance)] if instance else get_targets(store, deployment_id)
@@ -84,3 +80,17 @@ class ActionModule(ActionBase):
         if instance:
             return data, instance_lines(targets[0])
         return data, [*deployment_lines(deployment), "", *target_lines(targets)]
+
+
+def _deployments(store: Store, arguments: dict[str, Any]) -> list[Deployment]:
+    """List deployments; a group is known by its own name and by that of the inventory's group."""
+    group = arguments["deployment_group_name"]
+    found = list_deployments(
+        store,
+        statuses=arguments["statuses"],
+        application_name=arguments["application_name"],
+        limit=MOST_LISTED if group else arguments["limit"],
+    )
+    if group:
+        found = [one for one in found if group in (one.deployment_group_name, one.options.get("deployment_group"))]
+    return found[: arguments["limit"]]

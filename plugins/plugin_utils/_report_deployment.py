@@ -41,6 +41,10 @@ def created_text(deployment: Deployment, location: str, forks: int) -> str:
             ("record", location),
         ]
     )
+    if deployment.abandoned:
+        former = deployment.abandoned
+        unfinished = f", at work on {', '.join(former.unfinished)}" if former.unfinished else ""
+        lines.append(f"  {former.deployment_id} had been left by its controller, {former.owner}{unfinished}")
     if forks < at_once:
         lines.append(f"  {at_once} instances may be in work at once, forks allows {forks}: pass --forks {at_once}")
     return "\n".join(lines)
