@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 KEEP ?=
+BENCH ?=
 
 # Ansible's commands keep their files in the home directory unless told otherwise.
 export ANSIBLE_HOME := $(CURDIR)/build/ansible
@@ -19,7 +20,7 @@ help:
 	@echo 'make demo         deploy a sample application to two instances on this machine (KEEP=1: leave it running)'
 	@echo 'make test         all tests with the newest ansible-core that $(PYTHON) serves'
 	@echo 'make test-matrix  the supported ansible-cores and Pythons of instances that are found on this machine'
-	@echo 'make bench        measure, and compare with the limits'
+	@echo 'make bench        measure, and compare with the limits (BENCH=--help: what else it takes)'
 	@echo 'make clean        remove everything that these made'
 
 setup: .venv/collection .venv/tools

@@ -1,0 +1,4 @@
+#!/bin/sh
+set -eu
+IFS='=' read -r _name version < "$DESTINATION_ROOT/srv/configuration"
+echo "$version" > "$DESTINATION_ROOT/srv/running"

@@ -1,0 +1,195 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CPU and memory of the events DownloadBundle and Install, as multiples of ``cp -a`` of the same tree beside it.
+
+Every event runs in a process of its own, whose start is not counted. Rounds of everything that is compared are
+interleaved, and the least of each is taken: what else the machine does, above all with its memory, only ever adds.
+Everything is on one tmpfs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmark.figures import Measurement, MeasurementError
+
+FOLDERS, FILES_A_FOLDER, SIZE = 500, 20, 4096
+FILES = FOLDERS * FILES_A_FOLDER
+LARGE = 1 << 30
+MEMORY_LIMIT = 100.0
+#: What packs a folder for each bundle type.
+PACK = {"tar": ["tar", "-cf"], "tgz": ["tar", "--use-compress-program=gzip -1", "-cf"]}
+Identity = dict[str, tuple[int, int]]
+
+
+def make_many(revision: Path) -> None:
+    """Make 10,000 files of 4 KiB, each with a content of its own, in 500 folders."""
+    for folder in range(FOLDERS):
+        path = revision / f"folder{folder:03}"
+        path.mkdir(parents=True)
+        for number in range(FILES_A_FOLDER):
+            (path / f"file{number:02}").write_bytes(os.urandom(SIZE))
+
+
+def make_large(revision: Path) -> None:
+    """Make one file of 1 GiB."""
+    revision.mkdir(parents=True)
+    block = os.urandom(1 << 20)
+    with open(revision / "large", "wb") as stream:
+        for _number in range(LARGE >> 20):
+            stream.write(block)
+
+
+def change(revision: Path, every: int) -> None:
+    """Give every so manieth file another content."""
+    for path in sorted(path for path in revision.rglob("*") if path.is_file())[::every]:
+        path.write_bytes(os.urandom(SIZE))
+
+
+class Instance:
+    """A tree on a tmpfs, what deploys it there, and what each step has cost.
+
+    :param work: empty directory on the tmpfs.
+    """
+
+    def __init__(self, work: Path, make: Callable[[Path], None]) -> None:
+        self._work = work
+        self.revision = work / "revision"
+        make(self.revision)
+        self._size = sum(path.stat().st_size for path in self.revision.rglob("*") if path.is_file())
+        self._root = work / "deployment-root"
+        self._destination = work / "destination"
+        self._deployments = 0
+        self.cpu: dict[str, list[float]] = defaultdict(list)
+        self.memory = 0.0
+
+    def _touch_memory(self) -> None:
+        """Take as much memory as the revision is large and give it back, so that the next step gets just that.
+
+        On a virtual machine the first use of memory costs many times what copying into it does, and meets some step.
+        """
+        path = self._work / "memory"
+        with open(path, "wb") as stream:
+            for _number in range((self._size >> 20) + 1):
+                stream.write(bytes(1 << 20))
+        path.unlink()
+
+    def copy(self) -> None:
+        """Measure ``cp -a`` of the revision."""
+        copy = self._work / "copy"
+        self._touch_memory()
+        begin = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(["cp", "-a", self.revision, copy], check=True)
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.cpu["cp"].append(end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime)
+        shutil.rmtree(copy)
+
+    def deploy(self, name: str, written: int, bundle_type: str = "tar") -> None:
+        """Measure DownloadBundle and Install of the revision, each after a ``cp -a``.
+
+        :param name: under which the CPU of the Install is kept.
+        :param written: how many files it must write.
+        :raises MeasurementError: when it has not written so many, or anything in the destination is not as it must be.
+        """
+        self._deployments += 1
+        bundle = self._work / "bundle"
+        subprocess.run([*PACK[bundle_type], bundle, "-C", self.revision, "."], check=True)
+        self.copy()
+        bundle_parameter = {"type": bundle_type, "path": str(bundle), "remove_source": True}
+        self.cpu[f"DownloadBundle {bundle_type}"].append(self._run_event("DownloadBundle", bundle=bundle_parameter))
+        before = self._identities()
+        self.copy()
+        self.cpu[name].append(self._run_event("Install"))
+        after = self._identities()
+        found = sum(before.get(path) != identity for path, identity in after.items())
+        if found != written:
+            raise MeasurementError(f"{name}: {found} files were written, not {written}")
+        if subprocess.run(["diff", "-rq", self.revision, self._destination], stdout=subprocess.DEVNULL).returncode:
+            raise MeasurementError(f"{name}: {self._destination} is not as {self.revision}")
+
+    def _run_event(self, event: str, **parameters: object) -> float:
+        options = self._work / "options.json"
+        appspec = {"version": 0.0, "os": "linux", "permissions": [], "hooks": {}}
+        appspec["files"] = [{"source": "/", "destination": str(self._destination)}]
+        identity = {"deployment_id": f"d-{self._deployments:09}", "deployment_group_id": "group"}
+        options.write_text(
+            json.dumps({**identity, "root": str(self._root), "appspec": appspec, "events": [event], **parameters})
+        )
+        program = Path(__file__).with_name("instance_event.py")
+        self._touch_memory()
+        output = subprocess.run([sys.executable, program, options], check=True, stdout=subprocess.PIPE).stdout
+        result = json.loads(output)
+        if result["problem"]:
+            raise MeasurementError(f"{event}: {result['problem']}")
+        self.memory = max(self.memory, result["memory"])
+        return float(result["cpu"])
+
+    def _identities(self) -> Identity:
+        """Return inode and change time of every installed file."""
+        found = {path: path.stat() for path in self._destination.rglob("*") if path.is_file()}
+        return {str(path): (status.st_ino, status.st_ctime_ns) for path, status in found.items()}
+
+    def forget(self) -> None:
+        """Make the instance as it was before the first deployment."""
+        shutil.rmtree(self._destination)
+        shutil.rmtree(self._root)
+
+    def ratio(self, name: str) -> float:
+        """Return the least of a step as a multiple of the least of ``cp -a``."""
+        return self.seconds(name) / self.seconds("cp")
+
+    def seconds(self, name: str) -> float:
+        """Return the least of a step."""
+        return min(self.cpu[name])
+
+
+def tmpfs() -> str:
+    """Return a directory for temporary files in memory.
+
+    :raises MeasurementError: when there is none; on a disk the figures would say something else.
+    """
+    if not os.access("/dev/shm", os.W_OK):
+        raise MeasurementError("/dev/shm cannot be written to")
+    return "/dev/shm"
+
+
+def measure_many(rounds: int) -> Iterator[Measurement]:
+    """Measure the first Install of many small files, the same revision again, and one with 1 % of them changed."""
+    with tempfile.TemporaryDirectory(prefix="codedeploy-benchmark-", dir=tmpfs()) as work:
+        instance = Instance(Path(work), make_many)
+        for _round in range(rounds):
+            instance.deploy("first", FILES)
+            instance.deploy("again", 0)
+            change(instance.revision, 100)
+            instance.deploy("changed", FILES // 100, "tgz")
+            instance.forget()
+        yield Measurement("install: 10,000 files of 4 KiB, CPU as a multiple of cp -a", instance.ratio("first"), 2.0)
+        yield Measurement("install: the same again, CPU as a multiple of cp -a", instance.ratio("again"), 0.5)
+        yield Measurement("install: 1 % of them changed, CPU as a multiple of cp -a", instance.ratio("changed"), 0.6)
+        yield Measurement("install: 10,000 files, MiB of memory at most", instance.memory, MEMORY_LIMIT)
+        for kind in PACK:
+            seconds = instance.seconds(f"DownloadBundle {kind}")
+            yield Measurement(f"download: {kind} of 10,000 files of 4 KiB, seconds of CPU", seconds, None)
+
+
+def measure_large(rounds: int) -> Iterator[Measurement]:
+    """Measure the Install of one large file."""
+    with tempfile.TemporaryDirectory(prefix="codedeploy-benchmark-", dir=tmpfs()) as work:
+        instance = Instance(Path(work), make_large)
+        for _round in range(rounds):
+            instance.deploy("first", 1)
+            instance.forget()
+        yield Measurement("install: one file of 1 GiB, CPU as a multiple of cp -a", instance.ratio("first"), 1.3)
+        yield Measurement("install: one file of 1 GiB, MiB of memory at most", instance.memory, MEMORY_LIMIT)
+        seconds = instance.seconds("DownloadBundle tar")
+        yield Measurement("download: tar of one file of 1 GiB, seconds of CPU", seconds, None)

@@ -1,0 +1,65 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run lifecycle events of one deployment as the module does, and print what they cost.
+
+This is a program of its own, so that every measurement is of a fresh process that has imported what the module
+imports: ``instance_event.py OPTIONS`` with a file that holds the module's parameters as JSON. It prints
+``{"cpu": seconds, "memory": MiB, "problem": text or null}``. The start of the interpreter and the imports are not part
+of the CPU, but they are of the memory, which is the most that the process ever had.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import collection_loader
+
+collection_loader.register_collection()
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle  # noqa: E402  (see above)
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import EventLog  # noqa: E402
+from ansible_collections.agentless.codedeploy.plugins.modules import lifecycle_events  # noqa: E402, F401  (its memory)
+
+
+def cpu() -> float:
+    """Return the seconds of user and system CPU of this process and of its children that ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def peak_memory() -> float:
+    """Return the most MiB that this process had in memory.
+
+    Not ``ru_maxrss``: that begins with what the process had that started this one.
+    """
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _colon, value = line.partition(":")
+        if name == "VmHWM":
+            return int(value.split()[0]) / 1024
+    raise RuntimeError("/proc/self/status has no VmHWM")
+
+
+def main() -> int:
+    """Run the events and print what they cost."""
+    lifecycle = Lifecycle(json.loads(Path(sys.argv[1]).read_text()))
+    os.makedirs(lifecycle.paths.directory, exist_ok=True)
+    log = EventLog(lifecycle.paths.events, lifecycle.options["deployment_id"])
+    begin = cpu()
+    lifecycle.run(log)
+    used = cpu() - begin
+    failed = [line for line in log.lines() if line["status"] == "Failed" and "diagnostics" in line]
+    problem = failed[0]["diagnostics"]["message"] if failed else None
+    print(json.dumps({"cpu": used, "memory": peak_memory(), "problem": problem}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
