@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -136,19 +137,18 @@ def test_a_second_deployment_fails_at_once_and_names_the_first(controller: Contr
     script = tmp_path / "revision" / "after.sh"
     script.write_text(f"#!/bin/sh\nuntil [ -e {tmp_path}/go ]; do sleep 0.1; done\n")
     arguments = {**options, "wait": 0}
-    processes = [
-        controller.start(
-            "ansible",
-            "localhost",
-            *("--inventory", "localhost,", "--connection", "local"),
-            *("--module-name", "agentless.codedeploy.lifecycle_events", "--args", json.dumps(arguments)),
-        )
-    ]
+    first = controller.start(
+        "ansible",
+        "localhost",
+        *("--inventory", "localhost,", "--connection", "local"),
+        *("--module-name", "agentless.codedeploy.lifecycle_events", "--args", json.dumps(arguments)),
+    )
     log = tmp_path / "root" / "g" / "d-1" / "events.jsonl"
     while not log.exists() or '"AfterInstall"' not in log.read_text():
-        assert processes[0].poll() is None
+        assert first.poll() is None
+        time.sleep(0.05)
     second = module(controller, SERVED[-1], "lifecycle_events", {**options, "deployment_id": "d-2"})
     (tmp_path / "go").touch()
-    processes[0].communicate()
+    first.communicate()
     assert "deployment d-1 is in progress" in second["msg"]
     assert not (tmp_path / "root" / "g" / "d-2").exists()
