@@ -96,7 +96,7 @@ class Installation:
             if folder.state != NEW:
                 touched.add(folder.real)
             touched.update(os.path.dirname(write.target) for write in writes if write.target)
-        touched.update(os.path.dirname(path) for path in self.plan.removed)
+        touched.update(os.path.dirname(path) for path in self.plan.removed_files + self.plan.removed_folders)
         return touched
 
     def _stage(self) -> None:

@@ -76,7 +76,7 @@ def _send(reading: int, writing: int, size: int, source: str) -> None:
     copy = getattr(os, "copy_file_range", None)
     while left:
         try:
-            sent = copy(reading, writing, left) if copy else os.sendfile(writing, reading, None, left)
+            sent = copy(reading, writing, left) if copy is not None else os.sendfile(writing, reading, None, left)
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
                 raise

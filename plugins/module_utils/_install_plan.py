@@ -90,9 +90,9 @@ class InstallPlan:
     def _paths(self, kept: bool) -> Iterator[str]:
         for path, folder in self.folders.items():
             records = self.records.get(path, {})
-            for name in folder.copies:
+            for name, copy in folder.copies.items():
                 if (name in records) == kept:
-                    yield join(path, name)
+                    yield copy[4] or join(path, name)
 
     @property
     def kept(self) -> List[str]:
@@ -112,7 +112,8 @@ class InstallPlan:
     @property
     def removed(self) -> List[str]:
         """Real paths of files and folders of the previous deployment that are not in this one."""
-        return self.removed_files + self.removed_folders
+        planned = {join(folder.real, name) for folder in self.folders.values() for name in folder.copies}
+        return [path for path in self.removed_files + self.removed_folders if path not in planned]
 
 
 class Decisions:
@@ -260,7 +261,7 @@ def check_room(plan: InstallPlan) -> None:
             )
     changed = {folder.real for path, folder in plan.folders.items() if path in plan.writes and folder.state != NEW}
     changed |= {os.path.dirname(folder.real) for folder in plan.folders.values() if folder.state == NEW}
-    changed |= {os.path.dirname(path) for path in plan.removed}
+    changed |= {os.path.dirname(path) for path in plan.removed_files + plan.removed_folders}
     for real in sorted(changed):
         if is_folder(real) and not os.access(real, os.W_OK | os.X_OK):
             plan.problems.append("files: %s cannot be written; check its owner, its mode and its mount" % real)

@@ -1,0 +1,211 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Random trees and pairs of revisions: the result of a redeployment is that of a fresh install, as planned."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.install_trees import Instance, Tree, permission
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils import _install
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError
+
+NAMES = st.sampled_from(["a", "b", "c ", " d", "e\n", os.fsdecode(b"\xff"), "-f", "g*"])
+PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
+MODES = st.sampled_from([0o644, 0o755, 0o600, 0o4755])
+ENTRIES = st.one_of(
+    st.none(),
+    st.tuples(st.just("mode"), MODES, st.sampled_from(["one", "two", ""])),
+    st.tuples(st.just("link"), st.sampled_from(["a", "nowhere", "../b"])),
+)
+PERMISSIONS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "pattern": st.sampled_from(["**", "a", "b*"]),
+            "mode": st.sampled_from([None, "700", "711"]),
+            "type": st.sampled_from([["file"], ["directory"], ["file", "directory"]]),
+        }
+    ),
+    max_size=1,
+)
+
+
+@st.composite
+def trees(draw: Any, size: int = 8) -> Tree:
+    """Draw a tree in which no path goes through a file or a link."""
+    tree: Tree = {}
+    for path, what in draw(st.dictionaries(PATHS, ENTRIES, max_size=size)).items():
+        inside = [other for other in tree if other.startswith(path + "/")]
+        through = [tree.get(path.rsplit("/", depth)[0]) for depth in range(1, path.count("/") + 1)]
+        if not inside and all(each is None for each in through):
+            tree[path] = what
+    return tree
+
+
+@contextmanager
+def instance() -> Iterator[Instance]:
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    root = Path(tempfile.mkdtemp(prefix="codedeploy-test-", dir=memory))
+    try:
+        yield Instance(root)
+    finally:
+        shutil.rmtree(root)
+
+
+def spec(made: Instance, permissions: list[dict[str, Any]]) -> dict[str, Any]:
+    return made.spec([permission(made.destination, **values) for values in permissions])
+
+
+THOROUGH = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@THOROUGH
+@given(revisions=st.lists(st.tuples(trees(), PERMISSIONS), min_size=2, max_size=4))
+def test_redeployed_is_as_installed_afresh(revisions: list[tuple[Tree, Any]]) -> None:
+    with instance() as made, instance() as fresh:
+        for tree, permissions in revisions:
+            outcomes = []
+            for each in (made, fresh):
+                try:
+                    each.deploy("revision", tree, spec(each, permissions))
+                    outcomes.append("")
+                except InstallError as error:
+                    outcomes.append(str(error).replace(str(each.root), ""))
+            assert outcomes[0] == outcomes[1]
+            assert made.leftovers() == []
+            if not outcomes[0]:
+                assert made.installed() == fresh.installed()
+                assert sorted(made.cleanup()) == sorted(fresh.cleanup())
+            fresh.deploy("nothing", {})
+            assert fresh.installed() == {}
+
+
+@THOROUGH
+@given(old=trees(), new=trees(), foreign=trees(4), behavior=st.sampled_from(["DISALLOW", "OVERWRITE", "RETAIN"]))
+def test_the_run_does_what_the_plan_said(old: Tree, new: Tree, foreign: Tree, behavior: str) -> None:
+    with instance() as made:
+        made.deploy("old", old)
+        for path, what in foreign.items():
+            target = made.destination / path
+            if not os.path.lexists(target) and all(not parent.is_symlink() for parent in target.parents):
+                if not target.parent.is_dir():
+                    continue
+                if what is None:
+                    target.mkdir()
+                else:
+                    target.write_text("foreign")
+        before, attributes = made.installed(), inodes(made)
+        archive = made.archive("new", new)
+        try:
+            planned = made.plan(archive, None, behavior, dry_run=True)
+        except InstallError:
+            assert (made.installed(), inodes(made)) == (before, attributes)
+            return
+        lists = {
+            kind: {os.path.relpath(path, made.destination) for path in getattr(planned, kind)}
+            for kind in ("added", "replaced", "kept", "removed")
+        }
+        assert (made.installed(), inodes(made)) == (before, attributes)
+        try:
+            made.install(archive, None, behavior)
+        except InstallError:
+            assert made.installed() == before
+            return
+        after, now = made.installed(), inodes(made)
+        files = {path for path, entry in after.items() if entry[4] is not None}
+        assert {path for path in before if path not in after} <= lists["removed"] | lists["replaced"]
+        assert lists["removed"] & set(after) == set()
+        assert lists["kept"] == {path for path in lists["kept"] if now[path] == attributes[path]}
+        assert files - set(before) <= lists["added"]
+        assert lists["added"] <= set(after)
+        changed = {path for path in files & set(attributes) if now[path] != attributes[path]}
+        assert changed <= lists["replaced"]
+        assert made.leftovers() == []
+
+
+def inodes(made: Instance) -> dict[str, tuple[int, int]]:
+    """Return inode and change time of everything but folders."""
+    found = {}
+    for folder, folders, files in os.walk(made.destination):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            if os.path.islink(path) or not os.path.isdir(path):
+                status = os.lstat(path)
+                found[os.path.relpath(path, made.destination)] = (status.st_ino, status.st_ctime_ns)
+    return found
+
+
+READER = """
+import os, sys
+folder, names, sizes = sys.argv[1], sys.argv[2].split(), {1000, 200000}
+print("ready", flush=True)
+rounds = 0
+while not os.path.exists(folder + "/../stop"):
+    for name in names:
+        with open(os.path.join(folder, name), "rb") as stream:
+            data = stream.read()
+        if len(data) not in sizes or len(set(data)) != 1:
+            sys.exit("torn: %s, %d bytes of %r" % (name, len(data), set(data)))
+    rounds += 1
+print(rounds)
+"""
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    made = Instance(tmp_path)
+    names = ["a", "folder/b", "folder/deep/c"]
+    first = made.archive("first", {name: "1" * 1000 for name in names} | {"only-first": "1"})
+    second = made.archive("second", {name: "2" * 200000 for name in names} | {"other/only-second": "2"})
+    made.install(first)
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, made.destination, " ".join(names)], stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "ready\n"
+    for archive in itertools.islice(itertools.cycle([second, first]), 100):
+        made.install(archive)
+    (tmp_path / "stop").touch()
+    output, _none = reader.communicate()
+    assert reader.returncode == 0
+    assert int(output) > 0
+
+
+def test_a_running_program_can_be_replaced(tmp_path: Path) -> None:
+    made = Instance(tmp_path)
+    archive = made.archive("one", {})
+    shutil.copy("/bin/sleep", archive / "program")
+    made.install(archive)
+    running = subprocess.Popen([made.destination / "program", "60"])
+    try:
+        made.deploy("two", {"program": ("mode", 0o755, "#!/bin/sh\n")})
+        assert (made.destination / "program").read_text() == "#!/bin/sh\n"
+    finally:
+        running.kill()
+        running.wait()
+
+
+def test_a_dry_run_says_that_an_interrupted_install_comes_first(tmp_path: Path) -> None:
+    made = Instance(tmp_path)
+    made.deploy("one", {"a": "1"})
+    Path(made.instructions.journal).write_text(
+        '{"state":"staging","prefix":".codedeploy-x-","folders":[],"operations":[]}'
+    )
+    plan = made.plan(tmp_path / "one", dry_run=True)
+    assert "an interrupted Install would be undone first" in plan.warnings[0]
+    assert os.path.exists(made.instructions.journal)
+    assert _install.recover_install(made.instructions)
+    assert not _install.recover_install(made.instructions)
+    assert not os.path.exists(made.instructions.journal)
