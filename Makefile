@@ -74,7 +74,7 @@ test-matrix: setup
 	.venv/bin/python -m pytest tests/matrix
 
 bench: setup
-	PYTHONPATH=tests .venv/bin/python -m benchmark
+	PYTHONPATH=tests .venv/bin/python -m benchmark $(BENCH)
 
 clean:
 	rm -rf .venv .venv-matrix build .mypy_cache .pytest_cache .ruff_cache .hypothesis

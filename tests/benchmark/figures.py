@@ -35,7 +35,7 @@ class Measurement:
         """Return name, value, limit and verdict as a line."""
         limit = "-" if self.limit is None else f"{self.limit:.2f}"
         verdict = "-" if self.limit is None else "over" if self.over else "ok"
-        return f"{self.name:<75} {self.value:>8.2f} {limit:>8} {verdict}"
+        return f"{self.name:<75} {self.value:>10.2f} {limit:>8} {verdict}"
 
 
 #: Measures in that many rounds.
@@ -50,7 +50,7 @@ def report(figures: Mapping[str, Figure], rounds: int) -> int:
     :returns: 1 when something is over its limit or could not be measured, else 0.
     """
     status = 0
-    print(f"{'figure':<75} {'measured':>8} {'limit':>8}", flush=True)
+    print(f"{'figure':<75} {'measured':>10} {'limit':>8}", flush=True)
     for name, measure in figures.items():
         try:
             for measurement in measure(rounds):

@@ -114,7 +114,8 @@ class Instance:
         found = sum(before.get(path) != identity for path, identity in after.items())
         if found != written:
             raise MeasurementError(f"{name}: {found} files were written, not {written}")
-        if subprocess.run(["diff", "-rq", self.revision, self._destination], stdout=subprocess.DEVNULL).returncode:
+        compare = ["diff", "-rq", self.revision, self._destination]
+        if subprocess.run(compare, stdout=subprocess.DEVNULL, check=False).returncode:
             raise MeasurementError(f"{name}: {self._destination} is not as {self.revision}")
 
     def _run_event(self, event: str, **parameters: object) -> float:
