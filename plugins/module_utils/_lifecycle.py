@@ -69,7 +69,6 @@ class Lifecycle:
     def run(self, log: EventLog) -> None:
         """Run the events in their order up to the first failure, each noted in the event log."""
         failed_event = None
-        self.root.begin(self.deployment)
         try:
             for event in self.events:
                 if self._run_event(event, log):
@@ -85,6 +84,8 @@ class Lifecycle:
         start = time.time()
         log.event(event, "InProgress", start)
         try:
+            if event == self.events[0]:
+                self.root.begin(self.deployment)
             outcome = self._perform(event)
         except (EventError, StateError) as error:
             outcome = diagnostics("UnknownError", str(error))

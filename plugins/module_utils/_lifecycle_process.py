@@ -6,6 +6,7 @@
 
 import os
 import select
+import signal
 import time
 from typing import Any, Callable, Dict, List, Optional
 
@@ -21,6 +22,8 @@ def run_detached(lifecycle: Lifecycle, wait: float) -> Dict[str, Any]:
     :raises StateError: when something else deploys here; nothing was run then.
     """
     os.umask(0o022)
+    # Where a parent ignores the end of its children, nobody would learn the exit status of a script.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     root = lifecycle.root
     root.refuse_agent()
     required = lifecycle.previous_appspec_required()
@@ -82,6 +85,8 @@ class _Detached:
             try:
                 os.close(self._ended)
                 os.setsid()
+                for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_DFL)
                 null = os.open(os.devnull, os.O_RDWR)
                 for stream in (0, 1, 2):
                     os.dup2(null, stream)

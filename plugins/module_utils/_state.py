@@ -13,6 +13,7 @@ from typing import List, Optional
 
 OUR_MARK = "agentless.codedeploy"
 ONGOING_SECONDS = 24 * 3600
+RESERVED = (".", "..", "deployment-instructions", "deployment-logs", "ongoing-deployment", "bundle-cache")
 
 
 class StateError(Exception):
@@ -32,8 +33,8 @@ def folder_name(name: str, what: str) -> str:
 
     :raises StateError: naming C(what) otherwise.
     """
-    if not name or name in (".", "..") or "/" in name or "\0" in name:
-        raise StateError(f"{what} {name!r} cannot be used as a folder name; give an id without '/'")
+    if not name or name in RESERVED or "/" in name or "\0" in name:
+        raise StateError(f"{what} {name!r} cannot be used as a folder name; give another id, without '/'")
     return name
 
 
@@ -203,7 +204,7 @@ class DeploymentRoot:
         try:
             os.unlink(os.path.join(self.ongoing, deployment))
         except OSError as error:
-            if error.errno != errno.ENOENT:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 raise
 
 

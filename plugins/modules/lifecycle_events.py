@@ -21,7 +21,7 @@ notes:
     C(su) for C(runas), C(sudo) for C(sudo).
   - Without root everything works that does not need it; foreign owners and C(runas) do.
 author:
-  - agentless.codedeploy contributors
+  - agentless.codedeploy contributors (!UNKNOWN)
 extends_documentation_fragment:
   - agentless.codedeploy._attributes
 attributes:
@@ -33,6 +33,7 @@ attributes:
   diff_mode:
     support: none
   platform:
+    support: full
     platforms: linux
 options:
   deployment_id:
@@ -372,7 +373,7 @@ def main() -> None:
             module.exit_json(**plan_events(lifecycle))
         result = run_detached(lifecycle, options["wait"])
     except (StateError, OSError) as error:
-        module.fail_json(msg=f"No event was run: {error}")
+        module.fail_json(msg=f"The lifecycle events could not be run: {error}")
     module.exit_json(**result)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -14,6 +15,7 @@ import os
 import stat
 import struct
 import tarfile
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle import download_bundle, read_manifest
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import BundleError
@@ -378,6 +381,47 @@ def test_a_checksum_is_checked(instance: Instance, written: Written) -> None:
             instance.get("tar", path, checksum=checksum)
 
 
+def packed(kind: str) -> bytes:
+    """Return a sound archive with a folder, a file and links."""
+    if kind == "zip":
+        return zip_of(("appspec.yml", b"version: 0.0\n" * 20), ("d/f", b"file"))
+    data = tar_of(
+        file_member("d", b"", type=tarfile.DIRTYPE, mode=0o755),
+        file_member("d/f", b"file" * 200),
+        special_member("d/l", tarfile.SYMTYPE, "f"),
+        special_member("h", tarfile.LNKTYPE, "d/f"),
+    )
+    return gzip.compress(data, mtime=0) if kind == "tgz" else data
+
+
+@pytest.mark.parametrize("kind", ["tar", "tgz", "zip"])
+@given(data=strategies.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_damaged_archive_is_refused_or_stays_inside(kind: str, data: strategies.DataObject) -> None:
+    content = bytearray(packed(kind))
+    for _ in range(data.draw(strategies.integers(1, 4))):
+        position = data.draw(strategies.integers(0, len(content) - 1))
+        patch = data.draw(strategies.sampled_from([b"../", b"/", b"\0", b"\xff\xff\xff\xff", b"77777777", b"2", b"1"]))
+        content[position : position + len(patch)] = patch
+    with tempfile.TemporaryDirectory() as directory:
+        instance = Instance(Path(directory))
+        path = instance.bundles / "bundle"
+        path.write_bytes(content)
+        with contextlib.suppress(BundleError):
+            instance.get(kind, path)
+        assert sorted(os.listdir(directory)) == ["bundles", "root"]
+        assert os.listdir(instance.bundles) == ["bundle"]
+        assert os.listdir(instance.root.group("g")) == ["d-1"]
+        assert set(os.listdir(instance.paths.directory)) <= {
+            "bundle.tar",
+            "deployment-archive",
+            "archive-manifest.json",
+        }
+        assert path.read_bytes() == content
+        for folder, _folders, _files in os.walk(instance.archive):
+            os.chmod(folder, 0o700)
+
+
 class Website(http.server.BaseHTTPRequestHandler):
     """Serves one bundle to whoever has the token; keeps what it was asked."""
 
@@ -420,7 +464,7 @@ def website() -> Iterator[tuple[str, bytes, list[tuple[str, str | None]]]]:
     server.server_close()
 
 
-Served = tuple[str, bytes, list[tuple[str, str | None]]]
+Served = tuple[str, bytes, "list[tuple[str, str | None]]"]
 
 
 def test_a_bundle_is_downloaded_with_headers_and_checked(instance: Instance, website: Served) -> None:

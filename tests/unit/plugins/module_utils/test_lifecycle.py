@@ -362,6 +362,23 @@ def test_an_interrupt_of_the_module_leaves_the_events_running(instance: Instance
     assert summary(EVENTS, read_lines(log.read_bytes()))["status"] == "Succeeded"
 
 
+def test_a_parent_that_ignores_its_children_hides_no_failure(instance: Instance) -> None:
+    appspec = instance.revision("v1", "AfterInstall", script="exit 3")
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert instance.deploy("v1", appspec)["failed_event"] == "AfterInstall"
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_the_lack_of_room_for_the_state_fails_an_event(instance: Instance) -> None:
+    instance.root.mkdir()
+    (instance.root / "ongoing-deployment").write_text("a file where a folder must be")
+    result = instance.deploy("v1", instance.revision("v1"), events=["DownloadBundle"])
+    assert result["failed_event"] == "DownloadBundle"
+    assert "ongoing-deployment" in result["events"][0]["diagnostics"]["message"]
+
+
 def everything(directory: Path) -> dict[str, tuple[int, ...]]:
     found = {}
     for path in sorted(directory.rglob("*")):

@@ -143,7 +143,7 @@ def test_the_folder_of_a_deployment(deployment_id: str, folder: str) -> None:
     assert deployment_folder(deployment_id) == folder
 
 
-@pytest.mark.parametrize("deployment_id", ["", "..", ".", "a/b", "deployment/", "a\0b"])
+@pytest.mark.parametrize("deployment_id", ["", "..", ".", "a/b", "deployment/", "a\0b", "deployment-instructions"])
 def test_an_id_that_is_no_folder_name_is_refused(deployment_id: str) -> None:
     with pytest.raises(StateError, match="deployment_id"):
         deployment_folder(deployment_id)
