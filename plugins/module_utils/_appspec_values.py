@@ -5,6 +5,7 @@
 """The values of an AppSpec file: what a YAML value may be besides plain data, and its text."""
 
 import json
+import math
 import re
 from typing import Any, Optional
 
@@ -134,7 +135,7 @@ def _inspect(value: Any) -> str:
 
 
 def _float_text(value: float) -> str:
-    if value != value:
+    if math.isnan(value):
         return "NaN"
     if value - value != 0:
         return "Infinity" if value > 0 else "-Infinity"

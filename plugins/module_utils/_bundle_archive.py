@@ -183,15 +183,18 @@ def _mode_setter(mode: int) -> Callable[[int], None]:
     return lambda descriptor: os.fchmod(descriptor, mode)
 
 
+_END_MARK = tarfile.EOFHeaderError  # type: ignore[attr-defined]  # not in the stubs, in every Python since 3.2
+
+
 class _TarMember(tarfile.TarInfo):
     """Notes on the archive that its end mark was seen; the library ends silently at a damaged header too."""
 
     @classmethod
-    def fromtarfile(cls, tarfile_: Any) -> Any:
+    def fromtarfile(cls, tarfile: Any) -> Any:
         try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # not in the stubs, in every Python since 3.2
-            tarfile_.end_mark_seen = True
+            return super().fromtarfile(tarfile)
+        except _END_MARK:
+            tarfile.end_mark_seen = True
             raise
 
 

@@ -69,7 +69,7 @@ options:
     type: bool
     default: true
 author:
-  - agentless.codedeploy contributors
+  - agentless.codedeploy contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

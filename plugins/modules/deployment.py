@@ -93,7 +93,7 @@ options:
     choices: [window, batches]
     default: window
 author:
-  - agentless.codedeploy contributors
+  - agentless.codedeploy contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -46,7 +46,7 @@ options:
     type: int
     default: 20
 author:
-  - agentless.codedeploy contributors
+  - agentless.codedeploy contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -11,7 +11,7 @@ description:
 notes:
   - Runs on the instance. It needs Python 3.6 or newer there and nothing else.
 author:
-  - agentless.codedeploy contributors
+  - agentless.codedeploy contributors (!UNKNOWN)
 extends_documentation_fragment:
   - agentless.codedeploy._attributes
 attributes:

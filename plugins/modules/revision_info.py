@@ -42,7 +42,7 @@ options:
     choices: [include, exclude, ignore]
     default: ignore
 author:
-  - agentless.codedeploy contributors
+  - agentless.codedeploy contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

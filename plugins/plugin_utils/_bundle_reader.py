@@ -64,7 +64,7 @@ class BundleContents:
         :raises BundleError: when the path or a link on its way leaves the bundle.
         """
         wanted = _inside(path.lstrip("/"), path)
-        for _ in range(MAXIMUM_LINKS):
+        for _link in range(MAXIMUM_LINKS):
             if not wanted:
                 return Member("directory", mode=0o755)
             link = self._first_link(wanted)
@@ -252,7 +252,7 @@ def _appspec_name(members: dict[str, Member], wanted: str | None) -> str | None:
 def _read_appspec(members: dict[str, Member], name: str, top: str, read: Callable[[str], IO[bytes]]) -> bytes:
     contents = BundleContents("", "", members, name, b"")
     path = name
-    for _ in range(MAXIMUM_LINKS):
+    for _link in range(MAXIMUM_LINKS):
         member = members.get(path)
         if member is None or member.kind != "link":
             break

@@ -128,7 +128,7 @@ class Instance:
         )
         program = Path(__file__).with_name("instance_event.py")
         self._touch_memory()
-        output = subprocess.run([sys.executable, program, options], check=True, stdout=subprocess.PIPE).stdout
+        output = subprocess.run([sys.executable, str(program), str(options)], check=True, stdout=subprocess.PIPE).stdout
         result = json.loads(output)
         if result["problem"]:
             raise MeasurementError(f"{event}: {result['problem']}")

@@ -167,7 +167,7 @@ NEVER = {
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n"),
     "an AWS access key": re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
     "a GitHub token": re.compile(r"\bgh[pousr]_[A-Za-z0-9]{36}\b"),
-    "a path of one machine": re.compile(rf"(?<![\w.{{}}])(/root/\w|/Users/|{re.escape(str(CHECKOUT.parent))}/\w)"),
+    "a path of one machine": re.compile(rf"(?<![\w.{{}}])(/root/[.]|/Users/|{re.escape(str(CHECKOUT))}\b)"),
     "the host of a package registry": re.compile(r"\b(pypi\.org|pythonhosted\.org|deb\.debian\.org|registry\.npmjs)"),
 }
 

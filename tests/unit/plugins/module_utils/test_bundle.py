@@ -399,7 +399,7 @@ def packed(kind: str) -> bytes:
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_damaged_archive_is_refused_or_stays_inside(kind: str, data: strategies.DataObject) -> None:
     content = bytearray(packed(kind))
-    for _ in range(data.draw(strategies.integers(1, 4))):
+    for _attempt in range(data.draw(strategies.integers(1, 4))):
         position = data.draw(strategies.integers(0, len(content) - 1))
         patch = data.draw(strategies.sampled_from([b"../", b"/", b"\0", b"\xff\xff\xff\xff", b"77777777", b"2", b"1"]))
         content[position : position + len(patch)] = patch

@@ -208,7 +208,7 @@ def test_output_is_kept_in_full_and_in_any_encoding(hooks: Hooks) -> None:
 
 def test_memory_stays_bounded_by_the_longest_line(hooks: Hooks) -> None:
     log = HookLog(str(hooks.scripts_log), str(hooks.deployments_log), "d-1")
-    for _ in range(20):
+    for _part in range(20):
         log.output("stdout", b"y" * (LONGEST_LINE // 4))
         assert sum(len(rest) for rest in log._unfinished.values()) <= LONGEST_LINE
     log.output("stderr", b"e\n")

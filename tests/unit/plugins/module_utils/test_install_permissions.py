@@ -43,14 +43,14 @@ def modes(instance: Instance) -> dict[str, str]:
 
 
 def deployed(
-    instance: Instance, *entries: dict[str, Any], tree: Tree = TREE, behavior: str = "DISALLOW"
+    instance: Instance, *entries: dict[str, Any], tree: Tree | None = None, behavior: str = "DISALLOW"
 ) -> dict[str, str]:
-    instance.deploy("one", tree, instance.spec(list(entries)), behavior)
+    instance.deploy("one", TREE if tree is None else tree, instance.spec(list(entries)), behavior)
     return modes(instance)
 
 
-def problems(instance: Instance, *entries: dict[str, Any], tree: Tree = TREE) -> list[str]:
-    archive = instance.archive("one", tree)
+def problems(instance: Instance, *entries: dict[str, Any], tree: Tree | None = None) -> list[str]:
+    archive = instance.archive("one", TREE if tree is None else tree)
     before = snapshot(instance.root, times=True)
     with pytest.raises(InstallError) as raised:
         instance.plan(archive, instance.spec(list(entries)))

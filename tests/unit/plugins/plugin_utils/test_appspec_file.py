@@ -161,7 +161,7 @@ def test_symbols(text: str, name: str) -> None:
 
 @pytest.mark.parametrize("text", ["':x'", "a:b", "2020-13-01", "2020-01-01T00:00"])
 def test_text(text: str) -> None:
-    assert type(value(text)) is str
+    assert value(text).__class__ is str
 
 
 @pytest.mark.parametrize(
@@ -169,9 +169,9 @@ def test_text(text: str) -> None:
     ["2020-01-01", "2020-1-1", "2020-01-01T00:00:00Z", "2020-01-01 1:00:00.5 +5", "2001-12-14t21:59:43.10-05:00"],
 )
 def test_dates_are_text(text: str) -> None:
-    assert type(value(text)) is DateText
+    assert value(text).__class__ is DateText
     assert value(text) == text
-    assert value(f"'{text}'") == text and type(value(f"'{text}'")) is str
+    assert value(f"'{text}'") == text and value(f"'{text}'").__class__ is str
 
 
 @pytest.mark.parametrize(
