@@ -18,6 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import AppSpecError, parse_appspec_file
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_cache import CachedBundle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import (
+    SILENT_SECONDS,
     EventListener,
     EventLogPart,
     follow,
@@ -45,6 +46,7 @@ class Instance:
         self._action = action
         self._task_vars = task_vars
         self._root = root
+        self._reached = False
         self.extras: dict[str, Any] = {}
 
     def bundle_parameter(self, bundle: CachedBundle, source: str, headers: dict[str, str]) -> dict[str, Any]:
@@ -88,7 +90,9 @@ class Instance:
         return posixpath.join(self._root, "deployment-instructions", f"{group_id}-lock")
 
     def _has(self, path: str) -> bool:
-        return self._action._low_level_execute_command(f"test -f {shlex.quote(path)}")["rc"] == 0
+        answer = self._action._low_level_execute_command(f"test -f {shlex.quote(path)}")
+        self._reached = True
+        return bool(answer["rc"] == 0)
 
     def _copy(self, bundle: CachedBundle) -> str:
         folder = self._action._connection._shell.tmpdir or self._action._make_tmp_path()
@@ -115,14 +119,21 @@ class Instance:
         return dict(result)
 
     def _started_all_the_same(self, parameters: dict[str, Any], error: AnsibleConnectionFailure) -> dict[str, Any]:
-        """Return what the module would have returned when only the connection broke, and not the events."""
+        """Return what the module would have returned when only the connection broke, and not the events.
+
+        An instance that was never reached is asked once more; one that was gets as long as when it is followed.
+        """
         group_id, deployment_id = parameters["deployment_group_id"], parameters["deployment_id"]
-        self._reset()
-        time.sleep(RECONNECT_PAUSE)
-        try:
-            part = self.read_events(group_id, deployment_id)
-        except AnsibleConnectionFailure:
-            raise error from None
+        deadline = time.monotonic() + (SILENT_SECONDS if self._reached else 0)
+        part = None
+        while part is None:
+            self._reset()
+            time.sleep(RECONNECT_PAUSE)
+            try:
+                part = self.read_events(group_id, deployment_id)
+            except AnsibleConnectionFailure:
+                if time.monotonic() > deadline:
+                    raise error from None
         if not part.lines:
             raise error
         pending = [{"lifecycle_event_name": name, "status": "Pending"} for name in parameters["events"]]

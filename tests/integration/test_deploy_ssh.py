@@ -1,0 +1,57 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The deploy playbook over real ssh, as a user who becomes root."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from support.applications import DESTINATION, Application
+from support.controller import Controller
+from support.light_hosts import LightHosts
+from support.record import deployments, events, statuses
+
+DEPLOY = "agentless.codedeploy.deploy"
+Hosts = Callable[[int], LightHosts]
+
+
+def test_deploys_as_root_by_become(controller: Controller, light_hosts: Hosts, tmp_path: Path) -> None:
+    hosts = light_hosts(2)
+    application = Application(tmp_path / "application", "1", ApplicationStart="id -un > /srv/who")
+    inventory = hosts.inventory(tmp_path / "inventory.yml", "web")
+    for expected in ("1", "2"):
+        (application.folder / "content" / "version.txt").write_text(expected)
+        result = controller.playbook(DEPLOY, inventory, deploy_group="web", deploy_revision=application.folder)
+        assert result.rc == 0, str(result)
+        for host in hosts.hosts:
+            assert host.run("cat", f"{DESTINATION}/version.txt") == expected
+            assert host.run("cat", "/srv/who").strip() == "root"
+            assert host.run("find", "/tmp", "/home", "-name", "ansible-tmp-*") == ""
+
+
+def test_connection_lost_in_mid_event(controller: Controller, light_hosts: Hosts, tmp_path: Path) -> None:
+    hosts = light_hosts(1)
+    hold = "touch /srv/started; while [ ! -e /srv/release ]; do sleep 0.1; done; echo once >> /srv/trace"
+    application = Application(tmp_path / "application", "1", BeforeInstall=hold)
+    inventory = hosts.inventory(tmp_path / "inventory.yml", "web")
+    arguments = controller.playbook_arguments(
+        DEPLOY, inventory, deploy_group="web", deploy_revision=application.folder, deploy_poll_after=1
+    )
+    running = controller.start("ansible-playbook", *arguments)
+    (host,) = hosts.hosts
+    while host.run("sh", "-c", "test -e /srv/started && echo yes || true").strip() != "yes":
+        assert running.poll() is None
+        time.sleep(0.2)
+    host.stop_sshd()
+    time.sleep(3)
+    host.run("touch", "/srv/release")
+    host.start_sshd()
+    output = running.communicate()[0]
+    assert running.returncode == 0, output
+    (deployment,) = deployments(controller)
+    assert statuses(controller, deployment["deploymentId"]) == {"web1": "Succeeded"}
+    assert events(controller, deployment["deploymentId"], "web1")["BeforeInstall"]["status"] == "Succeeded"
+    assert host.run("cat", "/srv/trace") == "once\n"
