@@ -63,19 +63,39 @@ class BundleContents:
 
         :raises BundleError: when the path or a link on its way leaves the bundle.
         """
-        wanted = _inside(path.lstrip("/"), path)
-        for _link in range(MAXIMUM_LINKS):
-            if not wanted:
-                return Member("directory", mode=0o755)
-            link = self._first_link(wanted)
-            if link is None:
-                return self.members.get(wanted)
-            target = self.members[link].target
-            if target.startswith("/"):
-                raise BundleError(f"{path} leads out of the bundle through the link {link} -> {target}")
-            rest = wanted[len(link) :].lstrip("/")
-            wanted = _inside(posixpath.join(posixpath.dirname(link), target, rest), path)
-        return None
+        name = self.resolve(path)
+        if name == "":
+            return Member("directory", mode=0o755)
+        return None if name is None else self.members.get(name)
+
+    def resolve(self, path: str) -> str | None:
+        """Return the relative path without links that C(path) leads to, as the kernel would; None for a circle.
+
+        :raises BundleError: when the path or a link on its way leaves the bundle.
+        """
+        pending = path.split("/")[::-1]
+        reached: list[str] = []
+        links = 0
+        while pending:
+            part = pending.pop()
+            if part in ("", "."):
+                continue
+            if part == "..":
+                if not reached:
+                    raise BundleError(f"{path} leads out of the bundle")
+                reached.pop()
+                continue
+            member = self.members.get("/".join([*reached, part]))
+            if member is None or member.kind != "link":
+                reached.append(part)
+                continue
+            links += 1
+            if links > MAXIMUM_LINKS:
+                return None
+            if member.target.startswith("/"):
+                raise BundleError(f"{path} leads out of the bundle through the link {part} -> {member.target}")
+            pending.extend(member.target.split("/")[::-1])
+        return "/".join(reached)
 
     def files_below(self, path: str) -> list[str]:
         """Return the files and links below a folder of the bundle, relative to it."""
@@ -86,22 +106,6 @@ class BundleContents:
             for name, member in self.members.items()
             if name.startswith(prefix) and member.kind in ("file", "link")
         ]
-
-    def _first_link(self, path: str) -> str | None:
-        parts = path.split("/")
-        for count in range(1, len(parts) + 1):
-            prefix = "/".join(parts[:count])
-            member = self.members.get(prefix)
-            if member is not None and member.kind == "link":
-                return prefix
-        return None
-
-
-def _inside(path: str, shown: str) -> str:
-    normal = posixpath.normpath(path or ".")
-    if normal == ".." or normal.startswith("../"):
-        raise BundleError(f"{shown} leads out of the bundle")
-    return "" if normal == "." else normal
 
 
 def bundle_type_of(path: str) -> str:
@@ -251,14 +255,9 @@ def _appspec_name(members: dict[str, Member], wanted: str | None) -> str | None:
 
 def _read_appspec(members: dict[str, Member], name: str, top: str, read: Callable[[str], IO[bytes]]) -> bytes:
     contents = BundleContents("", "", members, name, b"")
-    path = name
-    for _link in range(MAXIMUM_LINKS):
-        member = members.get(path)
-        if member is None or member.kind != "link":
-            break
-        path = _inside(posixpath.join(posixpath.dirname(path), member.target), name)
+    path = contents.resolve(name)
     found = contents.find(name)
-    if found is None or found.kind != "file" or path not in members:
+    if path is None or found is None or found.kind != "file":
         raise BundleError(f"the AppSpec file {name} of the bundle is a link to nothing")
     if found.size > MAXIMUM_APPSPEC_SIZE:
         raise BundleError(f"the AppSpec file {name} is {found.size} bytes long, more than {MAXIMUM_APPSPEC_SIZE}")

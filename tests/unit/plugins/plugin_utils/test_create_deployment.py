@@ -1,0 +1,140 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings of a deployment, its fleet, and what preflight finds in an AppSpec and its bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.applications import Application
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import parse_appspec_file
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import read_contents
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
+    fleet_of,
+    group_id_of,
+    settle,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
+    Findings,
+    PreflightError,
+    check_appspec,
+    lifecycle_events,
+)
+
+
+def test_defaults() -> None:
+    settings = settle({"revision": "x"}, "web")
+    assert (settings.application_name, settings.deployment_group_name) == ("web", "web")
+    assert settings.config == "CodeDeployDefault.OneAtATime"
+    assert settings.file_exists_behavior == "DISALLOW"
+    assert settings.deployment_group_id == group_id_of("web", "web")
+
+
+def test_arguments_come_before_settings() -> None:
+    group: dict[str, Any] = {
+        "application_name": "HollowWeb",
+        "deployment_group_name": "production",
+        "deployment_group_id": "11111111-2222-3333-4444-555555555555",
+        "deployment_config_name": "CodeDeployDefault.HalfAtATime",
+        "ignore_application_stop_failures": True,
+        "file_exists_behavior": "RETAIN",
+    }
+    settings = settle({"settings": group}, "HollowWeb_production")
+    assert (settings.application_name, settings.deployment_group_name) == ("HollowWeb", "production")
+    assert settings.deployment_group_id == "11111111-2222-3333-4444-555555555555"
+    assert settings.config == "CodeDeployDefault.HalfAtATime"
+    assert settings.ignore_application_stop_failures
+    arguments = {
+        "settings": group,
+        "ignore_application_stop_failures": False,
+        "file_exists_behavior": "OVERWRITE",
+        "deployment_config": {"minimum_healthy_hosts": {"type": "HOST_COUNT", "value": 1}},
+    }
+    settings = settle(arguments, "HollowWeb_production")
+    assert not settings.ignore_application_stop_failures
+    assert settings.file_exists_behavior == "OVERWRITE"
+    assert settings.config == arguments["deployment_config"]
+
+
+def test_group_ids_are_stable_and_differ() -> None:
+    assert group_id_of("HollowWeb", "production") == group_id_of("HollowWeb", "production")
+    assert len({group_id_of("a", "b"), group_id_of("a", "c"), group_id_of("c", "b")}) == 3
+
+
+def test_fleet() -> None:
+    groups = {"web": ["w1", "w2", "w3"], "db": ["d1"]}
+    assert fleet_of("web", groups, ["w1", "w2", "w3"]).limited_to is None
+    limited = fleet_of("web", groups, ["w3", "w1"])
+    assert (limited.instances, limited.limited_to) == (["w1", "w2", "w3"], ["w1", "w3"])
+    with pytest.raises(PreflightError, match="hosts that are not in the group web: d1"):
+        fleet_of("web", groups, ["w1", "d1"])
+    with pytest.raises(PreflightError, match="no group app"):
+        fleet_of("app", groups, ["w1"])
+
+
+def test_lifecycle_events() -> None:
+    assert lifecycle_events() == [
+        "ApplicationStop",
+        "DownloadBundle",
+        "BeforeInstall",
+        "Install",
+        "AfterInstall",
+        "ApplicationStart",
+        "ValidateService",
+    ]
+    with_traffic = lifecycle_events(load_balanced=True)
+    assert with_traffic[:3] == ["BeforeBlockTraffic", "BlockTraffic", "AfterBlockTraffic"]
+    assert with_traffic[-3:] == ["BeforeAllowTraffic", "AllowTraffic", "AfterAllowTraffic"]
+
+
+def checked(application: Application) -> Findings:
+    """Check an application as it is now."""
+    application.write_appspec()
+    contents = read_contents(str(application.folder))
+    return check_appspec(parse_appspec_file(contents.appspec_data), contents)
+
+
+def test_nothing_wrong(tmp_path: Path) -> None:
+    findings = checked(Application(tmp_path / "app", "1", BeforeInstall="true", ValidateService="true"))
+    assert (findings.problems, findings.warnings) == ([], [])
+
+
+def test_warnings(tmp_path: Path) -> None:
+    application = Application(tmp_path / "app", "1", BeforeInstall="true", Install="true", BeforeLunch="true")
+    hooks: Any = application.appspec["hooks"]
+    hooks["BeforeInstall"] = [{"location": "scripts/BeforeInstall.sh", "timeout": 1801}] * 2
+    findings = checked(application)
+    assert findings.problems == []
+    assert [warning.split(":")[1] for warning in findings.warnings] == [
+        " hooks.BeforeInstall",
+        " hooks.Install",
+        " hooks.BeforeLunch",
+    ]
+    assert "add up to 3602 s" in findings.warnings[0]
+
+
+def test_duplicate_destinations(tmp_path: Path) -> None:
+    application = Application(tmp_path / "app", "1")
+    (application.folder / "other").mkdir()
+    (application.folder / "other" / "version.txt").write_text("")
+    application.appspec["files"] = [
+        {"source": "/content", "destination": "/srv/a/"},
+        {"source": "other/", "destination": "/srv//a"},
+        {"source": "content/version.txt", "destination": "/srv/b"},
+        {"source": "appspec.yml", "destination": "/srv/a"},
+    ]
+    assert checked(application).problems == [
+        "appspec.yml: files[0] and files[1] both install /srv/a/version.txt; remove one"
+    ]
+
+
+def test_script_that_is_a_folder(tmp_path: Path) -> None:
+    application = Application(tmp_path / "app", "1")
+    application.appspec["hooks"] = {"BeforeInstall": [{"location": "content"}]}
+    assert checked(application).problems == [
+        "appspec.yml: hooks.BeforeInstall[0].location: content is a folder and not a script"
+    ]

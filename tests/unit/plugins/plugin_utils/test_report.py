@@ -1,0 +1,63 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Texts for the screen, the API's field names, and secrets that must not be in either."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import failure_text
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import camel_case
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import elapsed, pairs, table
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
+
+
+def test_table() -> None:
+    assert table(("NAME", "STATUS"), [("web1", "Succeeded"), ("a", None)]) == [
+        "  NAME  STATUS",
+        "  web1  Succeeded",
+        "  a     -",
+    ]
+    assert pairs([("a", 1), ("long", "x"), ("none", None)]) == ["  a     1", "  long  x"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0.0 s"), (59.94, "59.9 s"), (61, "1 min 01 s"), (3600, "1 h 00 min"), (-1, "0.0 s")]
+)
+def test_elapsed(seconds: float, text: str) -> None:
+    assert elapsed(1000.0, 1000.0 + seconds) == text
+    assert elapsed(None, 1.0) == "-"
+
+
+def test_failure_names_event_script_and_the_end_of_the_log() -> None:
+    log = "".join(f"[stdout]line {number}\n" for number in range(30))
+    diagnostics = {"error_code": "ScriptFailed", "script_name": "a.sh", "message": "failed: 3", "log_tail": log}
+    event = {"lifecycle_event_name": "AfterInstall", "status": "Failed", "diagnostics": diagnostics}
+    lines = failure_text("web1", "d-123456789", {"failed_event": "AfterInstall", "events": [event]}).splitlines()
+    assert lines[:3] == [
+        "web1: AfterInstall failed (ScriptFailed)",
+        "  script   a.sh",
+        "  message  failed: 3",
+    ]
+    assert lines[3] == "  log      [stdout]line 20"
+    assert lines[12] == "           [stdout]line 29"
+    assert lines[13].endswith("-e deployment_id=d-123456789 -e instance=web1")
+    assert failure_text("web1", None, {"failed_event": None, "events": [], "message": "locked"}) == "web1: locked"
+
+
+def test_camel_case_leaves_data_alone() -> None:
+    value = {"deployment_overview": {"InProgress": 1}, "lifecycle_events": [{"start_time": 1.0}], "status": "x"}
+    assert camel_case(value) == {
+        "deploymentOverview": {"InProgress": 1},
+        "lifecycleEvents": [{"startTime": 1.0}],
+        "status": "x",
+    }
+
+
+def test_secrets() -> None:
+    address = "https://user:password@host/a.zip?X-Signature=abc"
+    secrets = address_secrets(address, {"Authorization": "Bearer xyz", "Empty": ""})
+    result = hide({"a": [f"GET {address} with Bearer xyz", 1, None]}, secrets)
+    assert result == {"a": ["GET https://********@host/a.zip?******** with ********", 1, None]}
+    assert address_secrets("/local/path?x", {}) == []
