@@ -114,7 +114,7 @@ class Instance:
         found = sum(before.get(path) != identity for path, identity in after.items())
         if found != written:
             raise MeasurementError(f"{name}: {found} files were written, not {written}")
-        compare = ["diff", "-rq", self.revision, self._destination]
+        compare = ["diff", "-rq", str(self.revision), str(self._destination)]
         if subprocess.run(compare, stdout=subprocess.DEVNULL, check=False).returncode:
             raise MeasurementError(f"{name}: {self._destination} is not as {self.revision}")
 
