@@ -79,7 +79,7 @@ def _run_script(
             return "ScriptNotExecutable", f"Unable to set script at specified location: {location} executable: {error}"
     log.note("Script - " + location)
     runas, timeout = script.get("runas"), script.get("timeout") or 3600
-    argv = _command(path, runas, script.get("sudo"), sorted(variables))
+    argv = _command(path, runas, script.get("sudo"), variables)
     try:
         process = _start(argv, hook_environment(os.environ, variables))
     except OSError as error:
@@ -111,13 +111,13 @@ def _missing_interpreter(path: str) -> str:
     return f" (its first line asks for {first[2:].decode('utf-8', 'replace')!r})" if first.startswith(b"#!") else ""
 
 
-def _command(path: str, runas: Optional[str], sudo: Any, names: List[str]) -> List[str]:
+def _command(path: str, runas: Optional[str], sudo: Any, variables: Mapping[str, str]) -> List[str]:
     """Return the argument list; no value becomes part of a shell's text."""
     argv = [path]
     if runas is not None:
         argv = _run_as(path, runas or "root")
     if sudo is not None and sudo is not False:
-        argv = ["sudo", "-n", "--preserve-env=" + ",".join(names), "--"] + argv
+        argv = ["sudo", "-n"] + [f"{name}={value}" for name, value in sorted(variables.items())] + argv
     return argv
 
 

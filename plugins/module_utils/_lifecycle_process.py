@@ -38,12 +38,12 @@ def run_detached(lifecycle: Lifecycle, wait: float) -> Dict[str, Any]:
         identity = {"pid": process.pid, "start_time": start_time(process.pid)}
         if process.wait(wait):
             _conclude(log)
+        lines = log.lines()
+        result = summary(lifecycle.events, lines)
+        if result["status"] != "InProgress":
+            _remove_trace(lifecycle, lines)
     finally:
         os.close(lock)
-    lines = log.lines()
-    result = summary(lifecycle.events, lines)
-    if result["status"] != "InProgress":
-        _remove_trace(lifecycle, lines)
     result.update(events_log=log.path, events_log_offset=log.offset, process=identity)
     log.close()
     return result

@@ -312,7 +312,7 @@ def lines_of(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_a_process_that_is_killed_is_reported(instance: Instance) -> None:
-    appspec = instance.revision("v1", "AfterInstall", script="kill -9 $PPID; sleep 60")
+    appspec = instance.revision("v1", "AfterInstall", script="kill -9 $PPID")
     result = instance.deploy("v1", appspec)
     assert result["status"] == "Failed"
     assert result["failed_event"] == "AfterInstall"
