@@ -69,7 +69,8 @@ def plan_install(
     previous = PreviousFiles(recorded)
     system = FileSystemAfterCleanup(previous)
     behavior = spec.get("file_exists_behavior") or (file_exists_behavior or "DISALLOW").upper()
-    mapping = FileMapping(archive_directory, archive_manifest, behavior, system, destination_root)
+    simple = os.geteuid() == 0 and not spec.get("permissions")
+    mapping = FileMapping(archive_directory, archive_manifest, behavior, system, destination_root, simple)
     for number, entry in enumerate(spec.get("files") or []):
         mapping.add("files[%d]" % number, entry)
     plan = InstallPlan(mapping, previous, old_contexts)

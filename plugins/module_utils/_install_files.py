@@ -32,10 +32,10 @@ class Folder:
     """A destination folder.
 
     C(state): V(existing) is used as it is; V(kept) was made by the previous deployment and is made again, so it stays;
-    V(new) is not there. C(real) is where it is or will be. C(copies) maps a name to C((source folder, how
-    the record of an unchanged copy begins or None, lstat of the source, text of a symbolic link or None, real path when
-    it is not C(real/name))). C(inherit) is the group that new
-    entries inherit from a setgid folder.
+    V(new) is not there. C(real) is where it is or will be. C(inherit) is the group that new entries inherit from a
+    setgid folder. C(copies) maps a name to C((source folder, how the record of an unchanged copy begins or None, lstat
+    of the source or None when the copy is there already and that is its record, text of a symbolic link or None, real
+    path when it is not real/name)).
     """
 
     __slots__ = ("path", "real", "state", "copies", "subfolders", "rule", "rules", "inherit", "wanted", "_left")
@@ -45,7 +45,7 @@ class Folder:
         self.real = real
         self.state = state
         self.inherit = inherit
-        self.copies: Dict[str, Tuple[str, Optional[str], os.stat_result, Optional[str], Optional[str]]] = {}
+        self.copies: Dict[str, Tuple[str, Optional[str], Optional[os.stat_result], Optional[str], Optional[str]]] = {}
         self.subfolders: Set[str] = set()
         self.rule: Any = None
         self.rules: Dict[str, Any] = {}
@@ -70,10 +70,17 @@ class FileMapping:
     :param archive: the unpacked revision.
     :param manifest: what was recorded of its files when it was unpacked.
     :param behavior: DISALLOW, OVERWRITE or RETAIN.
+    :param simple: whether copies keep mode and owner of the revision, so that what is unchanged is known at once.
     """
 
     def __init__(
-        self, archive: str, manifest: ArchiveManifest, behavior: str, system: FileSystemAfterCleanup, root: str
+        self,
+        archive: str,
+        manifest: ArchiveManifest,
+        behavior: str,
+        system: FileSystemAfterCleanup,
+        root: str,
+        simple: bool,
     ) -> None:
         self.archive = archive.rstrip("/")
         self.real_archive = os.path.realpath(archive)
@@ -84,7 +91,9 @@ class FileMapping:
         self.folders: Dict[str, Folder] = {}
         self.problems: List[str] = []
         self.conflicting: List[str] = []
+        self.simple = simple
         self._key = ""
+        self._endings: Dict[Tuple[Any, ...], str] = {}
 
     def add(self, key: str, entry: Dict[str, Any]) -> None:
         """Plan one entry of C(files).
@@ -183,6 +192,7 @@ class FileMapping:
             # A folder which is there already may hold anything; in all others a name can only be taken by this plan.
             checked = folder.state == EXISTING or bool(folder.copies) or bool(folder.subfolders)
             copies, proof = folder.copies, self._proof
+            before = self.system.previous.files.get(folder.real, {}) if self.simple and folder.state == KEPT else {}
             prefix = (source + "/")[len(self.archive) + 1 :]
             special = []
             with scan(source) as entries:
@@ -191,7 +201,11 @@ class FileMapping:
                         special.append((entry.name, entry.stat(follow_symlinks=False)))
                     else:
                         name, status = entry.name, entry.stat(follow_symlinks=False)
-                        copies[name] = (source, proof(prefix + name, status), status, None, None)
+                        wanted, record = proof(prefix + name, status), before.get(name)
+                        if record and wanted and record.startswith(wanted) and record[-1].isdigit():
+                            copies[name] = (source, record, None, None, None)
+                        else:
+                            copies[name] = (source, wanted, status, None, None)
             for name, status in sorted(special):
                 path = join(source, name)
                 text = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
@@ -246,7 +260,10 @@ class FileMapping:
         entry = self.manifest.get(path)
         if entry is None or (entry[4], entry[5], entry[1]) != _identity(status):
             return None
-        return wanted_record(entry[0], *_attributes(status))
+        attributes = _attributes(status)
+        if attributes not in self._endings:
+            self._endings[attributes] = wanted_record("", *attributes)[2:]
+        return "f " + entry[0] + self._endings[attributes]
 
     def _conflict(self, path: str) -> None:
         self.conflicting.append(path)

@@ -162,11 +162,8 @@ def _remove_known(path: str, old: str, known: List[List[str]]) -> None:
 def _sweep(journal: Dict[str, Any]) -> None:
     """Delete everything under a name of this Install's own."""
     for folder in journal["folders"]:
-        try:
-            names = os.listdir(folder)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        for name in names:
+        # A folder that was removed may be a file or a symbolic link by now.
+        for name in os.listdir(folder) if is_folder(folder) else ():
             if name.startswith(journal["prefix"]):
                 path = os.path.join(folder, name)
                 if is_folder(path) and not is_link(path):

@@ -35,10 +35,11 @@ def file_record(sha256: str, status: Any, acls: Sequence[str] = ()) -> str:
 def proven(record: Optional[str], status: Any) -> str:
     """Return the record of a file if its lstat proves that it is still the file that was written, else ""."""
     present = " %d %o %d %d %d %d %d" % _fields(status)
-    if record is None or not record.startswith(present, _AFTER_SHA256) or record[0] != "f":
-        return ""
-    end = _AFTER_SHA256 + len(present)
-    return record if record[end : end + 1] in ("", " ") else ""
+    if record and record.startswith(present, _AFTER_SHA256):
+        end = _AFTER_SHA256 + len(present)
+        if len(record) == end or record[end] == " ":
+            return record
+    return ""
 
 
 def wanted_record(sha256: str, size: int, mode: int, uid: int, gid: int) -> str:

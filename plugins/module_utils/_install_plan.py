@@ -142,8 +142,11 @@ class Decisions:
         prior = self.plan.previous.files.get(folder.real, {}) if folder.state != NEW else {}
         special, before = bool(self.uid or folder.rules), prior.get
         for name, (source, proof, status, text, target) in folder.copies.items():
+            if status is None:
+                records[name] = proof or ""
+                continue
             if special or proof is None or text is not None or target is not None:
-                self._special(folder, name, before(name), writes, records)
+                self._special(folder, name, status, before(name), writes, records)
                 continue
             record = before(name)
             if record and record.startswith(proof) and record[-1].isdigit():
@@ -157,10 +160,16 @@ class Decisions:
         self.plan.records[folder.path] = records
 
     def _special(
-        self, folder: Folder, name: str, there: Optional[str], writes: List[Write], records: Dict[str, str]
+        self,
+        folder: Folder,
+        name: str,
+        status: os.stat_result,
+        there: Optional[str],
+        writes: List[Write],
+        records: Dict[str, str],
     ) -> None:
         """Decide about a symbolic link, a file with permissions, one that is written elsewhere, or without root."""
-        source, proof, status, text, target = folder.copies[name]
+        source, proof, _status, text, target = folder.copies[name]
         rule = folder.rules.get(name)
         if rule is not None and (text is not None or target is not None):
             self.plan.later.append((join(folder.path, name), rule))

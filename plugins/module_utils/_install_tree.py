@@ -129,12 +129,12 @@ class PreviousFiles:
                     if name not in names:
                         if name not in gone:
                             foreign.add(real)
+                    elif entry.is_file(follow_symlinks=False):
+                        gone[name] = proven(names[name], entry.stat(follow_symlinks=False))
                     elif entry.is_dir(follow_symlinks=False):
                         subfolders.append(name)
-                    elif entry.is_symlink():
-                        gone[name] = "l " + os.readlink(join(real, name))
                     else:
-                        gone[name] = proven(names[name], entry.stat(follow_symlinks=False))
+                        gone[name] = "l " + os.readlink(join(real, name)) if entry.is_symlink() else ""
         except OSError as error:
             if error.errno not in _ABSENT:
                 raise

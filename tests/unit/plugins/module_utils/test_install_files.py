@@ -348,6 +348,13 @@ class TestPreviousDeployment:
         instance.deploy("one", {"a": "file", "b/c/d": "deep", "l": ("link", "a"), "m": "file"})
         assert contents(instance) == {"a": b"file", "b": None, "b/c": None, "b/c/d": b"deep", "l": b"a", "m": b"file"}
 
+    @pytest.mark.parametrize("text", ["d", "nowhere", "/nowhere"])
+    def test_a_folder_becomes_a_link(self, instance: Instance, text: str) -> None:
+        instance.deploy("one", {"d/e": None, "d/f": "1"})
+        instance.deploy("two", {"d": ("link", text)})
+        assert set(contents(instance)) == {"d"}
+        assert instance.leftovers() == []
+
     def test_a_folder_that_became_a_link_is_not_walked_through(self, instance: Instance, tmp_path: Path) -> None:
         instance.deploy("one", {"d/e/x": "1"})
         other = tmp_path / "other"
