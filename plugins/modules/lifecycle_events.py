@@ -311,9 +311,8 @@ plan:
       sample: []
 """
 
-import os
-
 import gc
+import os
 
 from ansible.module_utils.basic import AnsibleModule
 
