@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment, get_target
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_deployment import (
@@ -78,6 +78,8 @@ class ActionModule(ActionBase):
         work = InstanceDeployment(store, deployment, name, instance, options, display.display)
         decision = work.wait_for_turn()
         if decision.action == "stop":
+            if get_target(store, deployment.deployment_id, name).status == "Succeeded":
+                return {**result, "status": "Succeeded", "msg": "deployed to already, in this deployment"}
             return {**result, **self._not_started(name, decision.reason, arguments["fail_when_not_started"])}
         outcome = work.run(arguments["former_deployment_id"])
         return {**result, **instance.extras, **self._outcome(name, deployment.deployment_id, outcome, display)}

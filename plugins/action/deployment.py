@@ -50,7 +50,7 @@ ARGUMENTS = {
     "application_name": {"type": "str"},
     "deployment_group": {"type": "str"},
     "deployment_group_id": {"type": "str"},
-    "settings": {"type": "dict", "default": {}},
+    "deployment_groups": {"type": "dict", "default": {}},
     "revision": {"type": "str"},
     "revision_headers": {"type": "dict", "default": {}, "no_log": True},
     "appspec_filename": {"type": "str"},
@@ -93,7 +93,7 @@ class ActionModule(ActionBase):
             raise PreflightError("deploy_group is not set: name the group of the inventory that is deployed to")
         settings = settle(arguments, str(group))
         run = this_run(self)
-        joined = deployment_of_run(store, settings.deployment_group_id, run)
+        joined = deployment_of_run(store, settings, run)
         if joined is not None:
             return self._created(store, joined, changed=False)
         fleet = fleet_of(str(group), task_vars["groups"], task_vars["ansible_play_hosts_all"])

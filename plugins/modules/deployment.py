@@ -36,7 +36,7 @@ options:
     type: str
   application_name:
     description:
-      - Name of the application. Default C(application_name) of O(settings), else the name of the group.
+      - Name of the application. Default C(application_name) of O(deployment_groups), else the group's name.
       - Together with the group's name it identifies what earlier deployments have installed on an instance.
     type: str
   deployment_group:
@@ -45,10 +45,10 @@ options:
   deployment_group_id:
     description: Identifier of the deployment group on the instances. Default a UUIDv5 of the two names.
     type: str
-  settings:
+  deployment_groups:
     description:
-      - Settings of the deployment group in the shapes of CodeDeploy's API, in snake case. Other options of this module
-        take precedence over them.
+      - Settings of deployment groups by the name of the inventory's group, in the shapes of CodeDeploy's API, in snake
+        case. Other options of this module take precedence over those of the group that is deployed to.
     type: dict
     default: {}
   revision:
@@ -68,7 +68,7 @@ options:
   deployment_config:
     description:
       - Deployment configuration, the name of a predefined one such as V(CodeDeployDefault.HalfAtATime) or a mapping
-        with C(minimum_healthy_hosts). Default C(deployment_config_name) of O(settings), else
+        with C(minimum_healthy_hosts). Default C(deployment_config_name) of O(deployment_groups), else
         V(CodeDeployDefault.OneAtATime).
     type: raw
   file_exists_behavior:

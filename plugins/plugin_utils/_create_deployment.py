@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,11 @@ class Settings:
     description: str | None
     rollout: str
 
+    @property
+    def request_digest(self) -> str:
+        """What was asked to be deployed, without telling it: an address may hold a secret."""
+        return hashlib.sha256(self.revision.encode("utf-8", "surrogateescape")).hexdigest()
+
 
 @dataclass(frozen=True)
 class Fleet:
@@ -89,7 +95,7 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
     :param arguments: of the module M(agentless.codedeploy.deployment); None means not given.
     :param group: name of the Ansible group.
     """
-    own: Mapping[str, Any] = arguments.get("settings") or {}
+    own: Mapping[str, Any] = (arguments.get("deployment_groups") or {}).get(group) or {}
 
     def choose(argument: str, setting: str, default: Any) -> Any:
         value = arguments.get(argument)
@@ -186,6 +192,7 @@ def record(store: Store, prepared: Prepared, run: Owner) -> Deployment:
                 "lifecycle_events": lifecycle_events(),
                 "rollout": settings.rollout,
                 "deployment_group": settings.group,
+                "request_digest": settings.request_digest,
             },
         ),
     )

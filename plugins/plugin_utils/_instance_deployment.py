@@ -16,6 +16,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_cache import CachedBundle, cached
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    InstanceNotPending,
     ask_to_start,
     finish_instance,
     reconcile,
@@ -77,7 +78,10 @@ class InstanceDeployment:
         """Ask the ledger until it says go or stop; on go the instance is recorded as InProgress."""
         pause = FIRST_PAUSE
         while True:
-            decision = ask_to_start(self._store, self._deployment.deployment_id, self._name)
+            try:
+                decision = ask_to_start(self._store, self._deployment.deployment_id, self._name)
+            except InstanceNotPending as error:
+                return Decision("stop", error.message)
             if decision.action != "wait":
                 return decision
             time.sleep(pause)

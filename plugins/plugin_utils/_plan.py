@@ -19,7 +19,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 if TYPE_CHECKING:
-    from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Prepared
+    from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Prepared, Settings
 
 # Former deployments of a group that are looked through for unfinished instances.
 LOOK_BACK = 5
@@ -72,10 +72,15 @@ def unfinished_elsewhere(store: Store, deployment: Deployment) -> dict[str, str]
     return unfinished
 
 
-def deployment_of_run(store: Store, group_id: str, run: Owner) -> Deployment | None:
-    """Return the deployment that this play has created already: with serial, C(run_once) runs once in each batch."""
-    newest = list_deployments(store, deployment_group_id=group_id, limit=1)
-    return newest[0] if newest and newest[0].owner == run else None
+def deployment_of_run(store: Store, settings: Settings, run: Owner) -> Deployment | None:
+    """Return the deployment of the same revision that this play has created already.
+
+    With serial, C(run_once) runs once in each batch.
+    """
+    for newest in list_deployments(store, deployment_group_id=settings.deployment_group_id, limit=1):
+        if newest.owner == run and newest.options.get("request_digest") == settings.request_digest:
+            return newest
+    return None
 
 
 def _serial(rollout: str, window: int, total: int) -> list[int]:

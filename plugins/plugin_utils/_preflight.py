@@ -137,7 +137,11 @@ def _check_destinations(files: list[dict[str, Any]], contents: BundleContents, f
             continue
         if member is None:
             continue
-        names = contents.files_below(source) if member.kind == "directory" else [posixpath.basename(source)]
+        names = (
+            contents.files_below(contents.resolve(source) or "")
+            if member.kind == "directory"
+            else [posixpath.basename(source)]
+        )
         for name in names:
             path = posixpath.normpath(posixpath.join(destination, name))
             first = producers.setdefault(path, number)

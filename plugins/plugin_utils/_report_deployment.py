@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Revision, Target
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import indented
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import elapsed, moment, pairs, table
@@ -79,7 +81,7 @@ def deployment_lines(deployment: Deployment) -> list[str]:
     error = deployment.error_information or {}
     overview = ", ".join(f"{count} {status}" for status, count in deployment.deployment_overview.items() if count)
     return [
-        f"Deployment {deployment.deployment_id}: {deployment.status}",
+        f"Deployment {deployment.deployment_id}: {_status(deployment)}",
         *pairs(
             [
                 ("error", f"{error['code']}: {error.get('message', '')}" if error.get("code") else None),
@@ -135,7 +137,7 @@ def overview_lines(deployments: Sequence[Deployment]) -> list[str]:
             deployment.deployment_id,
             deployment.application_name,
             deployment.deployment_group_name,
-            deployment.status,
+            _status(deployment),
             moment(deployment.create_time),
             elapsed(deployment.create_time, deployment.complete_time),
             f"{deployment.deployment_overview.get('Succeeded', 0)}/{len(deployment.order)}",
@@ -168,6 +170,12 @@ def revision_text(revision: dict[str, Any]) -> str:
     """Return a revision as people know it: where it is and the beginning of its digest."""
     digest = str(revision.get("digest") or "")[:DIGEST_SHOWN]
     return f"{location_of(revision)} (sha256 {digest})" if digest else location_of(revision)
+
+
+def _status(deployment: Deployment) -> str:
+    if deployment.active and is_dead(deployment.owner, deployment.heartbeat, time.time()):
+        return f"{deployment.status}, left by its controller"
+    return deployment.status
 
 
 def _failure(target: Target) -> str:

@@ -21,6 +21,7 @@ from support.record import deployments, events, statuses
 from support.web_server import serve
 
 DEPLOY = "agentless.codedeploy.deploy"
+STATUS = "agentless.codedeploy.status"
 Fleets = Callable[..., LocalFleet]
 
 
@@ -49,6 +50,24 @@ def test_role_with_serial(controller: Controller, local_fleet: Fleets, tmp_path:
     assert deployment["status"] == "Succeeded"
     assert set(statuses(controller, deployment["deploymentId"]).values()) == {"Succeeded"}
     assert all((fleet.deployment_root(name) / "own").exists() for name in fleet.names)
+
+
+def test_roles_of_two_applications_and_one_twice(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(2)
+    trace = tmp_path / "trace"
+    hook = f'echo "$APPLICATION_NAME $DEPLOYMENT_ID" >> {trace}'
+    for name in ("one", "two"):
+        application = Application(tmp_path / name, name, ApplicationStart=hook)
+        application.appspec["files"] = [{"source": "content", "destination": f"/srv/{name}"}]
+        application.write_appspec()
+    role = "agentless.codedeploy.deploy"
+    one = {"role": role, "deploy_application": "One", "deploy_revision": "one"}
+    two = {"role": role, "deploy_application": "Two", "deploy_revision": "two"}
+    play = {"hosts": "web", "gather_facts": False, "roles": [one, two, {**one, "deploy_poll_after": 11}]}
+    result = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory())
+    assert result.rc == 0, str(result)
+    assert [line.split()[0] for line in trace.read_text().splitlines()] == ["One", "One", "Two", "Two"]
+    assert len(deployments(controller)) == 2
 
 
 def test_role_with_failures_does_not_go_on(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
@@ -101,6 +120,7 @@ def test_killed_controller(controller: Controller, local_fleet: Fleets, tmp_path
     running.communicate()
     (killed,) = deployments(controller)
     assert killed["status"] == "InProgress"
+    assert "InProgress, left by its controller" in controller.run("ansible-playbook", STATUS).stdout
     second = controller.start("ansible-playbook", *arguments, PYTHONUNBUFFERED="1")
     wait_for_line(second, f"web1: waits for the lifecycle events of {killed['deploymentId']}")
     release.touch()

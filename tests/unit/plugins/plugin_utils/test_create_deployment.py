@@ -43,13 +43,13 @@ def test_arguments_come_before_settings() -> None:
         "ignore_application_stop_failures": True,
         "file_exists_behavior": "RETAIN",
     }
-    settings = settle({"settings": group}, "HollowWeb_production")
+    settings = settle({"deployment_groups": {"HollowWeb_production": group}}, "HollowWeb_production")
     assert (settings.application_name, settings.deployment_group_name) == ("HollowWeb", "production")
     assert settings.deployment_group_id == "11111111-2222-3333-4444-555555555555"
     assert settings.config == "CodeDeployDefault.HalfAtATime"
     assert settings.ignore_application_stop_failures
     arguments = {
-        "settings": group,
+        "deployment_groups": {"HollowWeb_production": group},
         "ignore_application_stop_failures": False,
         "file_exists_behavior": "OVERWRITE",
         "deployment_config": {"minimum_healthy_hosts": {"type": "HOST_COUNT", "value": 1}},
