@@ -4,21 +4,13 @@
 
 """Unpack a bundle (zip, tar, compressed tar, folder) without ever writing outside of one new folder."""
 
-import grp
 import hashlib
 import os
-import pwd
 import shutil
 import stat
-import struct
-import tarfile
-import time
-import zipfile
-from typing import IO, Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import IO, Any, Callable, Dict, List, Optional, Set
 
 CHUNK = 1024 * 1024
-COMPRESSIONS = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"))
-MS_DOS, UNIX = 0, 3
 
 
 class BundleError(Exception):
@@ -127,18 +119,34 @@ class Tree:
                 finish(os.path.join(self.top, relative))
 
 
+def unpacker(kind: Any) -> Callable[[str, str, Tree], None]:
+    """Return what unpacks a kind of bundle. The code for it is loaded now, and only for that kind.
+
+    :raises BundleError: when there is no such kind.
+    """
+    if kind == "zip":
+        from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_zip import unpack_zip
+
+        return unpack_zip
+    if kind in ("tar", "tgz"):
+        from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_tar import unpack_tar
+
+        return unpack_tar
+    if kind == "directory":
+        return _copy_directory
+    raise BundleError(f"bundle type {kind!r} is unknown; use directory, tar, tgz or zip")
+
+
 def unpack(kind: str, source: str, top: str) -> Dict[str, str]:
     """Unpack a bundle into the new folder C(top) and return the SHA-256 of each file by relative path.
 
     :param kind: V(directory), V(tar), V(tgz) or V(zip).
     :raises BundleError: when any member is unsafe or unreadable; C(top) is removed then.
     """
-    unpackers = {"directory": _copy_directory, "tar": _unpack_tar, "tgz": _unpack_tar, "zip": _unpack_zip}
-    if kind not in unpackers:
-        raise BundleError(f"bundle type {kind!r} is unknown; use directory, tar, tgz or zip")
+    fill = unpacker(kind)
     try:
         tree = Tree(top)
-        unpackers[kind](kind, source, tree)
+        fill(kind, source, tree)
         tree.finish()
     except BaseException as error:
         shutil.rmtree(top, ignore_errors=True)
@@ -181,152 +189,6 @@ def _copy_directory(kind: str, source: str, tree: Tree) -> None:
 
 def _mode_setter(mode: int) -> Callable[[int], None]:
     return lambda descriptor: os.fchmod(descriptor, mode)
-
-
-_END_MARK = tarfile.EOFHeaderError  # type: ignore[attr-defined]  # not in the stubs, in every Python since 3.2
-
-
-class _TarMember(tarfile.TarInfo):
-    """Notes on the archive that its end mark was seen; the library ends silently at a damaged header too."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile: Any) -> Any:
-        try:
-            return super().fromtarfile(tarfile)
-        except _END_MARK:
-            tarfile.end_mark_seen = True
-            raise
-
-
-def _unpack_tar(kind: str, source: str, tree: Tree) -> None:
-    with open(source, "rb") as stream:
-        start = stream.read(6)
-    compression = next((name for magic, name in COMPRESSIONS if start.startswith(magic)), "")
-    if kind == "tgz" and compression != "gz":
-        raise BundleError("it is not compressed with gzip")
-    owners = _Owners() if os.geteuid() == 0 else None
-    mode: Any = "r:" + compression
-    with tarfile.open(source, mode, tarinfo=_TarMember, encoding="utf-8", errors="surrogateescape") as archive:
-        for member in archive:
-            _unpack_tar_member(archive, member, tree, owners)
-        if not getattr(archive, "end_mark_seen", False):
-            raise BundleError("its end is missing or damaged")
-        content: Any = archive.fileobj
-        while content.read(CHUNK):  # the check sum of a compressed archive is known at its very end
-            pass
-
-
-def _unpack_tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: Tree, owners: Any) -> None:
-    relative = tree.path(member.name)
-
-    def finish(target: Any) -> None:
-        if owners:
-            os.chown(target, *owners.of(member))
-        os.chmod(target, member.mode & 0o7777)
-        os.utime(target, (member.mtime, member.mtime))
-
-    if member.isdir():
-        tree.add_directory(relative, finish)
-    elif member.issym():
-        path = tree.add_link(relative, member.linkname)
-        if owners:
-            os.lchown(path, *owners.of(member))
-    elif member.islnk():
-        tree.add_hard_link(relative, member.linkname)
-    elif member.isreg():
-        content = archive.extractfile(member)
-        if content is None:
-            raise BundleError(f"member {member.name!r} has no content")
-        with content:
-            tree.add_file(relative, content, finish)
-    else:
-        raise BundleError(f"member {member.name!r} is a device or a fifo")
-
-
-class _Owners:
-    """Owners of tar members: by name, where this host knows the name, else by number."""
-
-    def __init__(self) -> None:
-        self._users: Dict[Tuple[str, int], int] = {}
-        self._groups: Dict[Tuple[str, int], int] = {}
-
-    def of(self, member: tarfile.TarInfo) -> Tuple[int, int]:
-        user, group = (member.uname, member.uid), (member.gname, member.gid)
-        if user not in self._users:
-            try:
-                self._users[user] = pwd.getpwnam(member.uname).pw_uid
-            except (KeyError, ValueError):
-                self._users[user] = member.uid
-        if group not in self._groups:
-            try:
-                self._groups[group] = grp.getgrnam(member.gname).gr_gid
-            except (KeyError, ValueError):
-                self._groups[group] = member.gid
-        return self._users[user], self._groups[group]
-
-
-def _unpack_zip(kind: str, source: str, tree: Tree) -> None:
-    with zipfile.ZipFile(source) as archive:
-        for member in archive.infolist():
-            name = _zip_name(member)
-            relative = tree.path(name)
-            mode = _zip_mode(member)
-            times = (_zip_time(member),) * 2
-            if name.endswith("/"):
-                tree.add_directory(relative, _zip_finisher(mode, times))
-                continue
-            with archive.open(member) as content:
-                if stat.S_ISLNK(mode):
-                    if member.file_size > 4096:
-                        raise BundleError(f"member {name!r} is a symbolic link with a text of {member.file_size} bytes")
-                    tree.add_link(relative, os.fsdecode(content.read()))
-                elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
-                    tree.add_file(relative, content, _zip_finisher(mode, times))
-                else:
-                    raise BundleError(f"member {name!r} is a device or a fifo")
-
-
-def _zip_finisher(mode: int, times: Tuple[float, float]) -> Callable[[Any], None]:
-    def finish(target: Any) -> None:
-        os.chmod(target, mode & 0o777)
-        os.utime(target, times)
-
-    return finish
-
-
-def _zip_name(member: zipfile.ZipInfo) -> str:
-    name = member.filename
-    if not member.flag_bits & 0x800:
-        raw = name.encode("cp437", "replace")
-        try:
-            name = raw.decode("utf-8")
-        except UnicodeDecodeError:
-            name = os.fsdecode(raw) if member.create_system == UNIX else name
-    if member.create_system == MS_DOS and "/" not in name:
-        name = name.replace("\\", "/")
-    return name
-
-
-def _zip_mode(member: zipfile.ZipInfo) -> int:
-    mode = member.external_attr >> 16
-    if member.create_system in (MS_DOS, UNIX) and mode:
-        return mode
-    read_only, folder = member.external_attr & 0x01, member.external_attr & 0x10
-    return (0o444 if read_only else 0o644) | (0o111 if folder or member.filename.endswith("/") else 0)
-
-
-def _zip_time(member: zipfile.ZipInfo) -> float:
-    """Return the time of a member: of the extended field (UTC) if it has one, else its local time."""
-    extra = member.extra
-    while len(extra) >= 4:
-        tag, size = struct.unpack("<HH", extra[:4])
-        if tag == 0x5455 and size >= 5 and len(extra) >= 9 and extra[4] & 1:
-            return float(struct.unpack("<i", extra[5:9])[0])
-        extra = extra[4 + size :]
-    try:
-        return time.mktime(member.date_time + (0, 0, -1))
-    except (OverflowError, ValueError):
-        return 0.0
 
 
 def manifest(top: str, files: Dict[str, str]) -> Dict[str, List[Any]]:

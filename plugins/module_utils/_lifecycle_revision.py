@@ -6,10 +6,11 @@
 
 import json
 import os
+from contextlib import suppress
 from typing import Any, Dict
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle import download_bundle, read_manifest
-from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import BundleError
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import BundleError, unpacker
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import (
     InstallError,
     apply_install,
@@ -27,7 +28,10 @@ class Revision:
         self._options = lifecycle.options
         self._paths = lifecycle.paths
         self._download: Any = None
-        if (self._options.get("bundle") or {}).get("url"):
+        bundle = self._options.get("bundle") or {}
+        with suppress(BundleError):
+            unpacker(bundle.get("type"))
+        if bundle.get("url"):
             from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_url import fetch_url
 
             self._download = fetch_url
