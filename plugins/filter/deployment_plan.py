@@ -11,6 +11,8 @@ from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleFilterError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
 
 LISTINGS = ("syntax", "listhosts", "listtasks", "listtags")
 NOBODY = ["deploy_group_is_not_set"]
@@ -30,6 +32,7 @@ def deployment_plan(group: Any, groups: Mapping[str, list[str]], hostvars: Any =
         if any(context.CLIARGS.get(listing) for listing in LISTINGS):
             return {"hosts": NOBODY, "serial": [1]}
         raise AnsibleFilterError(_complaint(name, groups))
+    _check_limit(name, groups)
     plan = _registered_plan(hosts, hostvars or {})
     order = [host for host in plan.get("order", ()) if host in set(hosts)]
     rest = [host for host in hosts if host not in set(order)]
@@ -43,6 +46,23 @@ def _registered_plan(hosts: list[str], hostvars: Any) -> Mapping[str, Any]:
             if created and created.get("plan"):
                 return created["plan"]
     return {}
+
+
+def _check_limit(group: str, groups: Mapping[str, list[str]]) -> None:
+    """Refuse a limit that leaves nothing of the group: Ansible would skip every play and call that a success."""
+    limit = context.CLIARGS.get("subset")
+    if not limit:
+        return
+    inventory = InventoryManager(DataLoader(), parse=False)
+    for name, hosts in groups.items():
+        inventory.add_group(name)
+        for host in hosts:
+            inventory.add_host(host, group=name)
+    inventory.subset(limit)
+    if not inventory.get_hosts(group):
+        raise AnsibleFilterError(
+            f"--limit {limit} leaves no host of the group {group}; limit to some of its hosts, or not"
+        )
 
 
 def _complaint(name: str, groups: Mapping[str, list[str]]) -> str:

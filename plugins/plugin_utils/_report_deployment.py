@@ -12,11 +12,10 @@ from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Revision, Target
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import indented
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import STATUS_PLAYBOOK, indented
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import elapsed, moment, pairs, table
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import location_of
 
-STATUS_PLAYBOOK = "ansible-playbook agentless.codedeploy.status"
 DEPLOY_PLAYBOOK = "ansible-playbook agentless.codedeploy.deploy"
 DIGEST_SHOWN = 12
 

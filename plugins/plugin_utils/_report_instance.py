@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 LOG_LINES = 10
+STATUS_PLAYBOOK = "ansible-playbook agentless.codedeploy.status"
 
 
 def event_line(instance: str, event: dict[str, Any]) -> str:
@@ -43,7 +44,7 @@ def failure_text(instance: str, deployment_id: str | None, outcome: dict[str, An
     if tail:
         lines.append("  log      " + indented("\n".join(tail), 11))
     if deployment_id:
-        lines.append(f"  details  agentless.codedeploy.status -e deployment_id={deployment_id} -e instance={instance}")
+        lines.append(f"  details  {STATUS_PLAYBOOK} -e deployment_id={deployment_id} -e instance={instance}")
     return "\n".join(lines)
 
 

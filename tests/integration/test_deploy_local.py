@@ -243,6 +243,30 @@ def test_a_long_event_is_followed(controller: Controller, local_fleet: Fleets, t
     assert of_web1["ValidateService"]["status"] == "Skipped"
 
 
+def test_revision_without_parsed_appspec(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    """What the CodeDeploy agent installed has no AppSpec that needs no YAML: the controller reads it."""
+    fleet = local_fleet(1)
+    trace = tmp_path / "trace"
+    first = Application(tmp_path / "first", "1", ApplicationStop=f"echo stopped >> {trace}")
+    assert deploy(controller, fleet, first.folder).rc == 0
+    (parsed,) = fleet.deployment_root("web1").glob("*/*/appspec.json")
+    parsed.unlink()
+    result = deploy(controller, fleet, Application(tmp_path / "second", "2").folder)
+    assert result.rc == 0, str(result)
+    assert trace.read_text() == "stopped\n"
+    assert versions(fleet) == ["2"]
+
+
+def test_more_forks_would_be_used(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(3)
+    application = Application(tmp_path / "application", "1")
+    result = deploy(controller, fleet, application.folder, "--forks", "2", deploy_config="AllAtOnce")
+    assert result.rc == 0, str(result)
+    assert "3 instances may be in work at once, forks allows 2: pass --forks 3" in result.stdout
+    result = deploy(controller, fleet, application.folder, "--forks", "3", deploy_config="AllAtOnce")
+    assert "pass --forks" not in result.stdout
+
+
 def test_status_as_text(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
     fleet = local_fleet(1)
     application = Application(tmp_path / "application", "1", ValidateService="echo no answer; exit 4")

@@ -57,6 +57,17 @@ def test_group(
     assert_refused(result, fleet, message)
 
 
+def test_limit_to_hosts_of_another_group(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(1)
+    inventory = fleet.inventory()
+    inventory.write_text(inventory.read_text() + "    other: {hosts: {elsewhere: {}}}\n")
+    arguments = controller.playbook_arguments(
+        DEPLOY, inventory, "--limit", "elsewhere", deploy_group="web", deploy_revision=tmp_path
+    )
+    result = controller.run("ansible-playbook", *arguments)
+    assert_refused(result, fleet, "--limit elsewhere leaves no host of the group web")
+
+
 def test_syntax_check_needs_no_variables(controller: Controller) -> None:
     result = controller.run("ansible-playbook", "--syntax-check", DEPLOY)
     assert result.rc == 0, str(result)
