@@ -45,8 +45,6 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
         parameters = {key: value for key, value in self._task.args.items() if value is not None}
-        if self._task.check_mode:
-            return {"changed": True, "msg": f"check mode: {', '.join(parameters.get('events') or [])} would be run"}
         source = str(parameters.pop("source", None) or "")
         headers = {str(key): str(value) for key, value in (parameters.pop("source_headers", None) or {}).items()}
         secrets = address_secrets(source, headers)
@@ -55,6 +53,9 @@ class ActionModule(ActionBase):
             self._identify(parameters, task_vars)
             if source:
                 self._add_bundle(parameters, source, headers, instance, revision_folders(task_vars))
+            if self._task.check_mode:
+                outcome = instance.start_events(parameters)
+                return {**instance.extras, "changed": outcome["changed"], "plan": hide(outcome.get("plan"), secrets)}
             outcome = instance.run_events(parameters, self._say(task_vars))
         except (RevisionError, BundleError, PreflightError, InstanceError) as error:
             raise AnsibleActionFail(hide(str(error), secrets)) from error
@@ -70,14 +71,16 @@ class ActionModule(ActionBase):
         group_id = parameters.setdefault("deployment_group_id", group_id_of(application, group))
         parameters.setdefault("deployment_id", deployment_id_of(this_run(self), group_id))
 
-    @staticmethod
     def _add_bundle(
-        parameters: dict[str, Any], source: str, headers: dict[str, str], instance: Instance, folders: list[str]
+        self, parameters: dict[str, Any], source: str, headers: dict[str, str], instance: Instance, folders: list[str]
     ) -> None:
         revision, appspec = checked_revision(source, folders, headers, parameters.get("appspec_filename"))
         parameters["revision"] = revision.as_record()
         parameters["appspec"] = appspec
-        parameters["bundle"] = instance.bundle_parameter(revision.bundle, source, headers)
+        if self._task.check_mode:
+            parameters["bundle"] = {"type": revision.bundle.bundle_type, "digest": revision.bundle.digest}
+        else:
+            parameters["bundle"] = instance.bundle_parameter(revision.bundle, source, headers)
 
     @staticmethod
     def _say(task_vars: dict[str, Any]) -> Any:

@@ -71,12 +71,20 @@ class Instance:
         :raises InstanceError: when the module refuses (lock, agent, parameters).
         :raises AnsibleConnectionFailure: when the instance is not reachable (any more).
         """
+        result = self.start_events(parameters)
+        if result["status"] == "InProgress":
+            result = self._follow(parameters, result, listener)
+        return result
+
+    def start_events(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Call the module once, or again with the AppSpec that it found no parsed copy of; raises as run_events().
+
+        :returns: the module's result; in check mode its C(plan).
+        """
         result = self._call(parameters)
         required = result.get("previous_appspec_required")
         if required:
             result = self._call({**parameters, "previous_appspec": parsed_appspec(required)})
-        if result["status"] == "InProgress":
-            result = self._follow(parameters, result, listener)
         return result
 
     def read_events(self, group_id: str, deployment_id: str) -> EventLogPart:

@@ -173,6 +173,9 @@ def test_roles_of_single_parts(controller: Controller, local_fleet: Fleets, tmp_
             {"role": "agentless.codedeploy.lifecycle_hook", "lifecycle_hook_event": "ApplicationStart"},
         ],
     }
+    checked = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory(), "--check")
+    assert checked.rc == 0, str(checked)
+    assert not any(fleet.deployment_root(name).exists() for name in fleet.names)
     result = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory())
     assert result.rc == 0, str(result)
     assert [installed_version(fleet.files(name)) for name in fleet.names] == ["1", "1"]
