@@ -7,6 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: deploy_instance
 short_description: Deploy to one instance
+version_added: 0.1.0
 description:
   - Does an instance's part of a deployment that M(agentless.codedeploy.deployment) has created.
   - It waits until the deployment's minimum healthy hosts allow this instance to start, copies the bundle unless the

@@ -7,6 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: deployment
 short_description: Create and conclude the record of a deployment
+version_added: 0.1.0
 description:
   - With O(state=created) everything that can be checked from the controller is checked, before any instance is touched;
     all findings come in one report. Then the deployment is recorded with all its instances as V(Pending), and the

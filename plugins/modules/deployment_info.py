@@ -7,6 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: deployment_info
 short_description: Read deployments from the record
+version_added: 0.1.0
 description:
   - Returns the newest deployments; with O(deployment_id) one deployment with its instances; with O(instance) besides
     that instance alone, with its lifecycle events and the diagnostics of those that failed.

@@ -7,6 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: revision_info
 short_description: Read registered revisions from the record
+version_added: 0.1.0
 description:
   - Returns the revisions that were registered, as ListApplicationRevisions and BatchGetApplicationRevisions do.
 extends_documentation_fragment:
