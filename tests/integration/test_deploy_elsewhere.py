@@ -202,3 +202,19 @@ def kill_with_children(pid: int) -> None:
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         kill_with_children(int(child))
     os.kill(pid, signal.SIGKILL)
+
+
+def test_single_parts_and_whole_deployments_know_each_other(
+    controller: Controller, local_fleet: Fleets, tmp_path: Path
+) -> None:
+    settings = {"web": {"application_name": "HollowWeb", "deployment_group_name": "production"}}
+    fleet = local_fleet(1, codedeploy_deployment_groups=settings)
+    variables = {"deploy_group": "web", "deploy_revision": str(Application(tmp_path / "one", "1").folder)}
+    assert controller.playbook(DEPLOY, fleet.inventory(), **variables).rc == 0
+    variables["deploy_revision"] = str(Application(tmp_path / "two", "2").folder)
+    roles = ["agentless.codedeploy.download_bundle", "agentless.codedeploy.install"]
+    play = {"hosts": "web", "gather_facts": False, "vars": variables, "roles": roles}
+    result = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory())
+    # What the other has installed is not in the way.
+    assert result.rc == 0, str(result)
+    assert installed_version(fleet.files("web1")) == "2"
