@@ -41,9 +41,11 @@ attributes:
 options:
   store:
     description:
-      - Path of the SQLite file that keeps the record of deployments.
+      - Where the record of deployments is kept. Path of an SQLite file, or C(postgresql://user@host/database) without
+        a password, which comes from the environment variable E(PGPASSWORD) or from C(~/.pgpass).
       - Without it the environment variable E(CODEDEPLOY_STORE) of the controller is used, else
-        C(agentless.codedeploy/deployments.sqlite) in C($XDG_STATE_HOME) (C(~/.local/state)).
+        C(agentless.codedeploy/deployments.sqlite) in C($XDG_STATE_HOME) (C(~/.local/state)). A job in an execution
+        environment has no such default.
     type: str
 """
 

@@ -64,7 +64,7 @@ def audit(
 def list_audit(store: Store, deployment_id: str | None = None, limit: int = 1000) -> list[AuditEntry]:
     """The newest audit rows, oldest first; those of one deployment when its id is given."""
     where, parameters = ("WHERE deployment_id = %s", [deployment_id]) if deployment_id else ("", [])
-    with store.transaction() as tx:
+    with store.reading() as tx:
         rows = tx.rows(f"SELECT * FROM audit {where} ORDER BY audit_id DESC LIMIT %s", [*parameters, limit])
     return [
         AuditEntry(

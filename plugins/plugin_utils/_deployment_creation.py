@@ -20,6 +20,12 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors impor
     InvalidInput,
     NoInstances,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import (
+    GroupAwaited,
+    leave,
+    next_waiting,
+    same_controller,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import (
     ensure_application,
     ensure_group,
@@ -57,6 +63,7 @@ def create_deployment(store: Store, request: DeploymentRequest) -> Deployment:
     deployment has no instances and has Succeeded at once.
 
     :raises ActiveDeployment: the group has an active deployment and its controller lives.
+    :raises GroupAwaited: other controllers wait for the group, and this one is not the next; rollbacks go first.
     :raises HealthConstraintsInvalid: the configuration is not possible for a group of this size.
     :raises NoInstances: the group, or what a limit leaves of it, is empty.
     :raises InvalidInput: a parameter breaks a rule of the API.
@@ -99,10 +106,10 @@ def _check(request: DeploymentRequest) -> None:
 
 def _create(tx: Transaction, request: DeploymentRequest, minimum: int) -> Deployment:
     application_id = ensure_application(tx, request.application_name)
+    # A deployment is locked before its group, as its end does, so that neither waits for the other for ever.
+    abandoned = _end_dead_deployment(tx, request)
     group = ensure_group(tx, request.deployment_group_id, application_id, request.deployment_group_name)
-    abandoned = _take_group(tx, request)
-    if abandoned:
-        group = ensure_group(tx, request.deployment_group_id, application_id, request.deployment_group_name)
+    _take_turn(tx, request)
     deployment_id = _new_id(tx)
     revision_id = ensure_revision(
         tx, application_id, request.revision, f"Application revision registered by Deployment ID: {deployment_id}"
@@ -147,9 +154,9 @@ def _takes_part(request: DeploymentRequest, row: Row, revision_id: str) -> bool:
     return not (request.update_outdated_instances_only and row["healthy"] and row["revision_id"] == revision_id)
 
 
-def _take_group(tx: Transaction, request: DeploymentRequest) -> Abandoned | None:
-    row = tx.row(
-        f"SELECT * FROM deployments WHERE deployment_group_id = %s AND complete_time IS NULL {tx.lock_row}",
+def _end_dead_deployment(tx: Transaction, request: DeploymentRequest) -> Abandoned | None:
+    row = tx.locked_row(
+        "SELECT * FROM deployments WHERE deployment_group_id = %s AND complete_time IS NULL",
         (request.deployment_group_id,),
     )
     if row is None:
@@ -157,6 +164,21 @@ def _take_group(tx: Transaction, request: DeploymentRequest) -> Abandoned | None
     if not is_dead(owner_of(row), row["heartbeat"], tx.now):
         raise ActiveDeployment(request.deployment_group_name, row["deployment_id"], owner_of(row))
     return abandon_row(tx, row, request.owner)
+
+
+def _take_turn(tx: Transaction, request: DeploymentRequest) -> None:
+    """Refuse when another deployment was created since, or when another controller is next, and leave the queue."""
+    row = tx.row(
+        "SELECT * FROM deployments WHERE deployment_group_id = %s AND complete_time IS NULL",
+        (request.deployment_group_id,),
+    )
+    if row is not None:
+        raise ActiveDeployment(request.deployment_group_name, row["deployment_id"], owner_of(row))
+    following = next_waiting(tx, request.deployment_group_id)
+    # Those who wait, wait for the whole of the deployment that they met, and its rollback is a part of that.
+    if following and not request.rollback_of and not same_controller(following, request.owner):
+        raise GroupAwaited(request.deployment_group_name, following)
+    leave(tx, request.deployment_group_id, request.owner)
 
 
 def _new_id(tx: Transaction) -> str:

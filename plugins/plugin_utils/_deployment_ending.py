@@ -9,7 +9,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import append_audit
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import owner_of, read_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import (
+    no_deployment,
+    owner_of,
+    read_deployment,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rows import (
     conclude_if,
     count_end,
@@ -38,11 +42,10 @@ def conclude(store: Store, deployment_id: str) -> Deployment:
             _lose_unfinished(tx, row)
             verdict = conclusion(ledger_state(row, tx.now))
             while verdict is None:
-                target = tx.row(
+                target = tx.only_row(
                     "SELECT * FROM targets WHERE deployment_id = %s AND status = 'Pending' ORDER BY position LIMIT 1",
                     (deployment_id,),
                 )
-                assert target is not None
                 count_end(row, target, "Failed")
                 end_target(tx, row, target, "Failed", "The instance never arrived at the deployment.")
                 verdict = conclusion(ledger_state(row, tx.now))
@@ -74,14 +77,20 @@ def stop_deployment(store: Store, deployment_id: str, owner: Owner) -> t.Literal
 
 
 def stop_requested(store: Store, deployment_id: str) -> bool:
-    """Whether somebody asked the deployment to stop."""
-    with store.transaction() as tx:
-        return locked_deployment(tx, deployment_id)["stop_requested_time"] is not None
+    """Whether somebody asked the deployment to stop.
+
+    :raises DoesNotExist: there is no such deployment.
+    """
+    with store.reading() as tx:
+        row = tx.row("SELECT stop_requested_time FROM deployments WHERE deployment_id = %s", (deployment_id,))
+    if row is None:
+        raise no_deployment(deployment_id)
+    return row["stop_requested_time"] is not None
 
 
 def dead_deployment(store: Store, deployment_group_id: str) -> Abandoned | None:
     """The group's active deployment if its controller is dead, with the instances to reconcile before abandon()."""
-    with store.transaction() as tx:
+    with store.reading() as tx:
         row = tx.row(
             "SELECT * FROM deployments WHERE deployment_group_id = %s AND complete_time IS NULL", (deployment_group_id,)
         )

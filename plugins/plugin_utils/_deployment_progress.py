@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rows import (
     beat,
+    beat_if_due,
     conclude_if,
     count_end,
     end_target,
@@ -29,8 +30,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger impor
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import FinishStatus
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
-
-_HEARTBEAT_SECONDS = 15.0
 
 
 def ask_to_start(store: Store, deployment_id: str, instance: str) -> Decision:
@@ -70,8 +69,9 @@ def record_event(store: Store, deployment_id: str, instance: str, event: t.Mappi
     """
     with store.transaction() as tx:
         target_row(tx, deployment_id, instance)
+        # In the order in which the end of an instance locks its rows.
+        beat_if_due(tx, deployment_id)
         write_events(tx, deployment_id, instance, [event])
-        beat(tx, deployment_id)
 
 
 def finish_instance(
@@ -152,8 +152,7 @@ def _start(tx: Transaction, row: Row, target: Row) -> None:
 def _note_wait(tx: Transaction, row: Row) -> None:
     if not row["in_progress"] and row["blocked_since"] is None:
         tx.execute("UPDATE deployments SET blocked_since = %s WHERE deployment_id = %s", (tx.now, row["deployment_id"]))
-    if tx.now - row["heartbeat"] > _HEARTBEAT_SECONDS:
-        beat(tx, row["deployment_id"])
+    beat_if_due(tx, row["deployment_id"])
 
 
 def _late_result(

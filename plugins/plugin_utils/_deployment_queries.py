@@ -29,15 +29,15 @@ _DEPLOYMENT = (
 _EVENT_POSITION = {name: position for position, name in enumerate(LIFECYCLE_EVENTS)}
 
 
-def read_deployment(tx: Transaction, deployment_id: str) -> Deployment:
-    """Read one deployment inside a transaction.
+def read_deployment(tx: Transaction, deployment_id: str, with_order: bool = True) -> Deployment:
+    """Read one deployment inside a transaction; see get_deployment().
 
     :raises DoesNotExist: there is no such deployment.
     """
     row = tx.row(f"{_DEPLOYMENT} WHERE deployment_id = %s", (deployment_id,))
     if row is None:
         raise no_deployment(deployment_id)
-    return _deployment(tx, row)
+    return _deployment(tx, row, with_order)
 
 
 def no_deployment(deployment_id: str) -> DoesNotExist:
@@ -50,13 +50,22 @@ def owner_of(row: Row) -> Owner:
     return Owner(row["owner_host"], row["owner_pid"], row["owner_pid_start"], row["owner_user"], row["owner_run_id"])
 
 
-def get_deployment(store: Store, deployment_id: str) -> Deployment:
+def get_deployment(store: Store, deployment_id: str, with_order: bool = True) -> Deployment:
     """One deployment (GetDeployment).
 
+    :param with_order: read the names of its instances too. Who works on one instance does without: then the cost does
+        not depend on the size of the fleet, and ``order`` is empty.
     :raises DoesNotExist: there is no such deployment.
     """
-    with store.transaction() as tx:
-        return read_deployment(tx, deployment_id)
+    with store.reading() as tx:
+        return read_deployment(tx, deployment_id, with_order)
+
+
+def takes_part(store: Store, deployment_id: str, instance: str) -> bool:
+    """Whether an instance is one of a deployment's, at a cost that does not depend on their number."""
+    with store.reading() as tx:
+        key = (deployment_id, instance)
+        return tx.row("SELECT 1 FROM targets WHERE deployment_id = %s AND instance = %s", key) is not None
 
 
 def list_deployments(
@@ -89,21 +98,21 @@ def list_deployments(
             conditions.append(condition)
             parameters.append(value)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    with store.transaction() as tx:
+    with store.reading() as tx:
         rows = tx.rows(f"{_DEPLOYMENT}{where} ORDER BY create_time DESC, deployment_id LIMIT %s", [*parameters, limit])
         return [_deployment(tx, row) for row in rows]
 
 
 def active_deployment(store: Store, deployment_group_id: str) -> Deployment | None:
     """The deployment that holds the group now, also when its controller is dead."""
-    with store.transaction() as tx:
+    with store.reading() as tx:
         row = tx.row(f"{_DEPLOYMENT} WHERE deployment_group_id = %s AND complete_time IS NULL", (deployment_group_id,))
         return _deployment(tx, row) if row else None
 
 
 def last_successful_deployment(store: Store, deployment_group_id: str) -> Deployment | None:
     """The group's last successful deployment (not a limited one): what a rollback goes back to."""
-    with store.transaction() as tx:
+    with store.reading() as tx:
         row = tx.row(
             f"{_DEPLOYMENT} WHERE deployment_id ="
             " (SELECT last_successful_deployment_id FROM deployment_groups WHERE deployment_group_id = %s)",
@@ -123,7 +132,7 @@ def get_targets(store: Store, deployment_id: str, statuses: t.Sequence[TargetSta
 
     :raises DoesNotExist: there is no such deployment.
     """
-    with store.transaction() as tx:
+    with store.reading() as tx:
         if tx.row("SELECT 1 FROM deployments WHERE deployment_id = %s", (deployment_id,)) is None:
             raise no_deployment(deployment_id)
         targets = tx.rows("SELECT * FROM targets WHERE deployment_id = %s ORDER BY position", (deployment_id,))
@@ -143,7 +152,7 @@ def get_target(store: Store, deployment_id: str, instance: str) -> Target:
 
     :raises DoesNotExist: the deployment has no such instance.
     """
-    with store.transaction() as tx:
+    with store.reading() as tx:
         key = (deployment_id, instance)
         target = tx.row("SELECT * FROM targets WHERE deployment_id = %s AND instance = %s", key)
         events = tx.rows("SELECT * FROM lifecycle_events WHERE deployment_id = %s AND instance = %s", key)
@@ -157,9 +166,11 @@ def unfinished_instances(store: Store, deployment_id: str) -> list[str]:
     return [target.target_id for target in get_targets(store, deployment_id, ["InProgress", "Unknown"])]
 
 
-def _deployment(tx: Transaction, row: Row) -> Deployment:
-    order = tx.rows("SELECT instance FROM targets WHERE deployment_id = %s ORDER BY position", (row["deployment_id"],))
+def _deployment(tx: Transaction, row: Row, with_order: bool = True) -> Deployment:
+    instances = "SELECT instance FROM targets WHERE deployment_id = %s ORDER BY position"
+    order = tx.rows(instances, (row["deployment_id"],)) if with_order else []
     window = row["total"] - row["minimum_healthy"]
+    targets = sum(row[state] for state in ("pending", "in_progress", "succeeded", "failed", "skipped"))
     return Deployment(
         deployment_id=row["deployment_id"],
         deployment_group_id=row["deployment_group_id"],
@@ -192,7 +203,7 @@ def _deployment(tx: Transaction, row: Row) -> Deployment:
         total=row["total"],
         minimum_healthy_hosts=row["minimum_healthy"],
         window=window,
-        batch_size=max(1, min(window, len(order))),
+        batch_size=max(1, min(window, targets)),
         order=[target["instance"] for target in order],
         owner=owner_of(row),
         heartbeat=row["heartbeat"],

@@ -23,6 +23,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import
 ARRIVAL_SECONDS = 60.0
 """How long a healthy instance that may not start waits, while nothing is in work, for an unhealthy one to ask first."""
 
+HEARTBEAT_SECONDS = 15.0
+"""How old a sign of life is before events write another."""
+
 LOG_TAIL_BYTES = 4096
 
 _COUNTS = ("pending", "in_progress", "succeeded", "failed", "skipped", "healthy_available", "unhealthy_pending")
@@ -33,7 +36,7 @@ def locked_deployment(tx: Transaction, deployment_id: str) -> Row:
 
     :raises DoesNotExist: there is no such deployment.
     """
-    row = tx.row(f"SELECT * FROM deployments WHERE deployment_id = %s {tx.lock_row}", (deployment_id,))
+    row = tx.locked_row("SELECT * FROM deployments WHERE deployment_id = %s", (deployment_id,))
     if row is None:
         raise no_deployment(deployment_id)
     return row
@@ -142,6 +145,14 @@ def conclude_if(tx: Transaction, row: Row, verdict: Verdict | None) -> str:
 def beat(tx: Transaction, deployment_id: str) -> None:
     """Note a sign of life of the deployment's controller."""
     tx.execute("UPDATE deployments SET heartbeat = %s WHERE deployment_id = %s", (tx.now, deployment_id))
+
+
+def beat_if_due(tx: Transaction, deployment_id: str) -> None:
+    """Note a sign of life unless there was one just now; then other instances' workers need not wait for each other."""
+    tx.execute(
+        "UPDATE deployments SET heartbeat = %s WHERE deployment_id = %s AND heartbeat < %s",
+        (tx.now, deployment_id, tx.now - HEARTBEAT_SECONDS),
+    )
 
 
 def write_events(tx: Transaction, deployment_id: str, instance: str, events: t.Sequence[t.Mapping[str, t.Any]]) -> None:

@@ -30,6 +30,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_q
     last_successful_deployment,
     last_successful_revision,
     list_deployments,
+    takes_part,
     unfinished_instances,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import (
@@ -40,6 +41,15 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors impor
     InvalidDeploymentConfig,
     InvalidInput,
     NoInstances,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import (
+    GroupAwaited,
+    Obstacle,
+    Waiting,
+    ask_for_group,
+    leave_group_queue,
+    wait_for_group,
+    waiting_controllers,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import get_group, hooks_of, list_revisions
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, current_owner, process_start
@@ -62,16 +72,20 @@ __all__ = [
     "DeploymentRequest",
     "DoesNotExist",
     "Group",
+    "GroupAwaited",
     "HealthConstraintsInvalid",
     "InstanceNotPending",
     "InvalidDeploymentConfig",
     "InvalidInput",
     "NoInstances",
+    "Obstacle",
     "Owner",
     "Revision",
     "Target",
+    "Waiting",
     "abandon",
     "active_deployment",
+    "ask_for_group",
     "ask_to_start",
     "audit",
     "conclude",
@@ -87,6 +101,7 @@ __all__ = [
     "hooks_of",
     "last_successful_deployment",
     "last_successful_revision",
+    "leave_group_queue",
     "list_audit",
     "list_deployments",
     "list_revisions",
@@ -95,5 +110,8 @@ __all__ = [
     "record_event",
     "stop_deployment",
     "stop_requested",
+    "takes_part",
     "unfinished_instances",
+    "wait_for_group",
+    "waiting_controllers",
 ]

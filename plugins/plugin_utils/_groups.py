@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import typing as t
 import uuid
@@ -30,7 +31,9 @@ def revision_identity(revision: t.Mapping[str, t.Any]) -> str:
     location = {key: value for key, value in revision.items() if key not in _DESCRIPTIVE}
     if revision.get("digest"):
         location["digest"] = revision["digest"]
-    return json.dumps(location, sort_keys=True)
+    identity = json.dumps(location, sort_keys=True)
+    # A database keeps no index of texts of any length.
+    return identity if len(identity) <= 1000 else f"sha256 {hashlib.sha256(identity.encode('ascii')).hexdigest()}"
 
 
 def ensure_application(tx: Transaction, name: str) -> str:
@@ -40,8 +43,7 @@ def ensure_application(tx: Transaction, name: str) -> str:
         " ON CONFLICT (application_name) DO NOTHING",
         (str(uuid.uuid4()), name, tx.now),
     )
-    row = tx.row("SELECT application_id FROM applications WHERE application_name = %s", (name,))
-    assert row is not None
+    row = tx.only_row("SELECT application_id FROM applications WHERE application_name = %s", (name,))
     return str(row["application_id"])
 
 
@@ -63,11 +65,10 @@ def ensure_revision(tx: Transaction, application_id: str, revision: JSONObject, 
             tx.now,
         ),
     )
-    row = tx.row(
+    row = tx.only_row(
         "SELECT revision_id FROM revisions WHERE application_id = %s AND identity = %s",
         (application_id, revision_identity(revision)),
     )
-    assert row is not None
     return str(row["revision_id"])
 
 
@@ -90,7 +91,7 @@ def ensure_group(tx: Transaction, group_id: str, application_id: str, name: str)
         " VALUES (%s, %s, %s, %s) ON CONFLICT (deployment_group_id) DO NOTHING",
         (group_id, application_id, name, tx.now),
     )
-    row = tx.row(f"SELECT * FROM deployment_groups WHERE deployment_group_id = %s {tx.lock_row}", (group_id,))
+    row = tx.locked_row("SELECT * FROM deployment_groups WHERE deployment_group_id = %s", (group_id,))
     assert row is not None
     if row["application_id"] != application_id:
         raise InvalidInput(
@@ -175,7 +176,7 @@ def hooks_of(store: Store, deployment_group_id: str, instance: str) -> dict[str,
 
     :returns: None when that is not known; its ApplicationStop must then be run to find out.
     """
-    with store.transaction() as tx:
+    with store.reading() as tx:
         row = tx.row(
             "SELECT hooks FROM instances WHERE deployment_group_id = %s AND instance = %s",
             (deployment_group_id, instance),
@@ -195,8 +196,10 @@ def list_revisions(
     :param deployed: ``include`` only target revisions of some group, ``exclude`` these, ``ignore`` the difference.
     """
     where, parameters = ("WHERE application_name = %s", [application_name]) if application_name else ("", [])
-    order = f"{_SORT_COLUMNS[sort_by]} {'DESC' if descending else 'ASC'}"
-    with store.transaction() as tx:
+    # Databases disagree on where what has no value is sorted; here it is smaller than everything.
+    column, direction = _SORT_COLUMNS[sort_by], "DESC" if descending else "ASC"
+    order = f"{column} IS NOT NULL {direction}, {column} {direction}"
+    with store.reading() as tx:
         rows = tx.rows(
             "SELECT revisions.*, application_name FROM revisions"
             f" JOIN applications ON applications.application_id = revisions.application_id {where} ORDER BY {order}",
@@ -216,7 +219,7 @@ def list_revisions(
 
 def get_group(store: Store, deployment_group_id: str) -> Group | None:
     """A deployment group with its pointers and its instances' health; None when nothing was ever deployed to it."""
-    with store.transaction() as tx:
+    with store.reading() as tx:
         row = tx.row(
             "SELECT deployment_groups.*, application_name, revision FROM deployment_groups"
             " JOIN applications ON applications.application_id = deployment_groups.application_id"

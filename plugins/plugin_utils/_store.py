@@ -2,142 +2,56 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the record of deployments is kept: a database reached through DB-API, opened once per process."""
+"""The record of deployments: a database reached through DB-API, opened once per process."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import time
 import typing as t
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_dialect import Dialect, StoreError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_postgresql import SCHEMES, PostgreSQLDialect
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_schema import MIGRATIONS, SCHEMA_VERSION
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_sqlite import SQLiteDialect
+
+__all__ = ["Parameters", "Row", "Store", "StoreError", "Transaction", "open_store"]
 
 Row = dict[str, t.Any]
 Parameters = t.Sequence[t.Any]
 
-BUSY_SECONDS = 60
-"""How long a transaction waits for that of another process; each is a few milliseconds long."""
+RECONNECT_SECONDS = 30.0
+"""How long a database server that was reached before may be away (it is started again, or another takes over)."""
 
 # A connection must neither be used nor closed by a process that inherited it, so that the child keeps it referenced.
 _inherited: list[t.Any] = []
 
 
-class StoreError(CodeDeployError):
-    """The store cannot be opened, read or written; the message names the store and what to do."""
-
-    code = "StoreError"
-
-
-class Dialect(t.Protocol):
-    """What differs between databases. Statements are written with ``%s`` for a parameter."""
-
-    errors: tuple[type[Exception], ...]
-    integrity_error: type[Exception]
-    identity: str
-    begin: str
-    lock_row: str
-
-    def connect(self) -> t.Any:
-        """Open a connection that is in autocommit mode, so that BEGIN and COMMIT are statements."""
-
-    def placeholders(self, statement: str) -> str:
-        """Write a statement's ``%s`` as the driver wants it."""
-
-    def explain(self, error: Exception) -> str:
-        """Say what went wrong and what to do."""
-
-    def schema_version(self, connection: t.Any) -> int | None:
-        """The version of the tables, None when there are none."""
-
-
-class SQLiteDialect:
-    """SQLite of the standard library: one file, write-ahead log, every transaction synced to disk."""
-
-    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
-    integrity_error: type[Exception] = sqlite3.IntegrityError
-    identity = "INTEGER PRIMARY KEY AUTOINCREMENT"
-    begin = "BEGIN IMMEDIATE"
-    lock_row = ""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def connect(self) -> sqlite3.Connection:
-        _create_private(self.path)
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-        try:
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")
-            self._use_write_ahead_log(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _use_write_ahead_log(self, connection: sqlite3.Connection) -> None:
-        deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            try:
-                if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal":
-                    return
-            except sqlite3.OperationalError as error:
-                # Changing the mode does not wait for other processes by itself.
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-                continue
-            raise StoreError(
-                f"The file system of store {self.path} cannot hold a write-ahead log (a network file system?): "
-                "put the store on a local disk with deploy_store or CODEDEPLOY_STORE."
-            )
-
-    def placeholders(self, statement: str) -> str:
-        return statement.replace("%s", "?")
-
-    def explain(self, error: Exception) -> str:
-        text = str(error)
-        if "locked" in text:
-            return f"another process has kept it locked for {BUSY_SECONDS} seconds: find and end that process"
-        if "readonly" in text or "unable to open" in text:
-            return "it cannot be written: make the file and its directory writable for this user, or choose another"
-        if "not a database" in text or "malformed" in text:
-            return f"{text}: choose another file, or restore this one"
-        if "full" in text:
-            return "the disk is full: make room there"
-        return text
-
-    def schema_version(self, connection: t.Any) -> int | None:
-        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone()
-        return connection.execute("SELECT version FROM schema_version").fetchone()[0] if known else None
-
-
 class Transaction:
     """Statements of one transaction; see Store.transaction()."""
 
-    def __init__(self, connection: t.Any, dialect: Dialect, now: float) -> None:
+    def __init__(self, connection: t.Any, dialect: Dialect, clock: t.Callable[[], float]) -> None:
         self._connection = connection
         self._dialect = dialect
-        self.now = now
-        self.lock_row = dialect.lock_row
-        self.integrity_error = dialect.integrity_error
+        self._clock = clock
+        self.now = clock()
 
     def execute(self, statement: str, parameters: Parameters = ()) -> int:
         """Run a statement; returns the number of rows it changed."""
         cursor = self._connection.cursor()
-        cursor.execute(self._dialect.placeholders(statement), tuple(parameters))
+        cursor.execute(self._dialect.placeholders(statement), _storable(parameters))
         return int(cursor.rowcount)
 
     def execute_many(self, statement: str, rows: t.Iterable[Parameters]) -> None:
         """Run a statement once for each row of parameters."""
-        self._connection.cursor().executemany(self._dialect.placeholders(statement), rows)
+        parameters = [_storable(row) for row in rows]
+        self._connection.cursor().executemany(self._dialect.placeholders(statement), parameters)
 
     def rows(self, statement: str, parameters: Parameters = ()) -> list[Row]:
         """Run a query; returns its rows by column name."""
         cursor = self._connection.cursor()
-        cursor.execute(self._dialect.placeholders(statement), tuple(parameters))
+        cursor.execute(self._dialect.placeholders(statement), _storable(parameters))
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -145,6 +59,19 @@ class Transaction:
         """Run a query for at most one row."""
         rows = self.rows(statement, parameters)
         return rows[0] if rows else None
+
+    def locked_row(self, statement: str, parameters: Parameters = ()) -> Row | None:
+        """Run a query for at most one row, which stays as it is until the transaction ends.
+
+        Time has passed while another transaction held the row: ``now`` is later than whatever that one did.
+        """
+        row = self.row(f"{statement} {self._dialect.lock_row}", parameters)
+        self.now = self._clock()
+        return row
+
+    def only_row(self, statement: str, parameters: Parameters = ()) -> Row:
+        """Run a query for the first of the rows that the transaction knows to be there."""
+        return self.rows(statement, parameters)[0]
 
 
 class Store:
@@ -155,31 +82,72 @@ class Store:
         self.clock = clock
         self._dialect = dialect
         self._connection: t.Any = None
+        self._clock_offset = 0.0
         self._pid = 0
 
     @contextlib.contextmanager
     def transaction(self) -> t.Iterator[Transaction]:
         """One transaction on disk: committed when the block ends, rolled back when it raises.
 
+        A connection that was lost since the last transaction is opened anew.
+
         :raises StoreError: the database cannot be reached or written.
         """
-        with self._explained():
-            connection = self._connect()
-            connection.cursor().execute(self._dialect.begin)
-        try:
-            with self._explained():
-                yield Transaction(connection, self._dialect, self.clock())
-                connection.cursor().execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(*self._dialect.errors):
-                connection.cursor().execute("ROLLBACK")
-            raise
+        with self._between(self._dialect.begin) as transaction:
+            yield transaction
+
+    @contextlib.contextmanager
+    def reading(self) -> t.Iterator[Transaction]:
+        """Queries that all see the same state of the record, and keep nobody waiting who writes.
+
+        :raises StoreError: the database cannot be reached.
+        """
+        with self._between(self._dialect.begin_reading) as transaction:
+            yield transaction
 
     def close(self) -> None:
         """Close this process's connection, if it has one."""
         if self._connection is not None and self._pid == os.getpid():
             self._connection.close()
             self._connection = None
+
+    @contextlib.contextmanager
+    def _between(self, begin: str) -> t.Iterator[Transaction]:
+        with self._explained():
+            connection = self._begin(begin)
+        try:
+            with self._explained():
+                yield Transaction(connection, self._dialect, self._time)
+                self._dialect.commit(connection)
+        except BaseException:
+            with contextlib.suppress(*self._dialect.errors):
+                connection.cursor().execute("ROLLBACK")
+            raise
+
+    def _time(self) -> float:
+        return self.clock() + self._clock_offset
+
+    def _begin(self, statement: str) -> t.Any:
+        connection = self._connect()
+        try:
+            connection.cursor().execute(statement)
+        except self._dialect.errors:
+            if not self._dialect.lost(connection):
+                raise
+            connection = self._connect_again()
+            connection.cursor().execute(statement)
+        return connection
+
+    def _connect_again(self) -> t.Any:
+        self._connection = None
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        while True:
+            try:
+                return self._connect()
+            except self._dialect.errors:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
 
     def _connect(self) -> t.Any:
         if self._connection is not None and self._pid != os.getpid():
@@ -189,6 +157,7 @@ class Store:
             connection = self._dialect.connect()
             try:
                 self._migrate(connection)
+                self._clock_offset = self._dialect.clock_offset(connection)
             except BaseException:
                 connection.close()
                 raise
@@ -198,7 +167,7 @@ class Store:
     def _migrate(self, connection: t.Any) -> None:
         if self._dialect.schema_version(connection) == SCHEMA_VERSION:
             return
-        connection.cursor().execute(self._dialect.begin)
+        connection.cursor().execute(self._dialect.begin_migration)
         try:
             version = self._dialect.schema_version(connection) or 0
             if version > SCHEMA_VERSION:
@@ -215,7 +184,7 @@ class Store:
                     connection.cursor().execute(statement.replace("{identity}", self._dialect.identity))
             statement = self._dialect.placeholders("UPDATE schema_version SET version = %s")
             connection.cursor().execute(statement, (SCHEMA_VERSION,))
-            connection.cursor().execute("COMMIT")
+            self._dialect.commit(connection)
         except BaseException:
             with contextlib.suppress(*self._dialect.errors):
                 connection.cursor().execute("ROLLBACK")
@@ -237,37 +206,51 @@ class Store:
 def open_store(location: str | None = None) -> Store:
     """Give the store of a location; nothing is opened or created before its first transaction.
 
-    :param location: path of an SQLite file (``~`` is the home directory). Without one the environment's
-        CODEDEPLOY_STORE, else ``agentless.codedeploy/deployments.sqlite`` in ``$XDG_STATE_HOME`` (``~/.local/state``).
-    :raises StoreError: the location names a kind of database that is not supported.
+    :param location: path of an SQLite file (``~`` is the home directory), or
+        ``postgresql://[user@]host[:port]/database`` without a password, which comes from PGPASSWORD or ~/.pgpass.
+        Without a location the environment's CODEDEPLOY_STORE, else ``agentless.codedeploy/deployments.sqlite`` in
+        ``$XDG_STATE_HOME`` (``~/.local/state``).
+    :raises StoreError: the location names a kind of database that is not supported or holds a password, or there is
+        none and the process runs in a container that ends with the job.
     """
     chosen = location or os.environ.get("CODEDEPLOY_STORE") or _default_location()
-    scheme, separator, _rest = chosen.partition("://")
+    scheme, separator, rest = chosen.partition("://")
+    if separator and scheme in SCHEMES:
+        return Store(chosen, PostgreSQLDialect(chosen))
     if separator and scheme != "sqlite":
         # A location with a scheme may hold a password, so that no more than the scheme is shown.
         raise StoreError(
-            f"A store of kind {scheme}:// is not supported by this version: give the path of an SQLite file."
+            f"A store of kind {scheme}:// is not supported: give the path of an SQLite file, or postgresql://."
         )
-    path = os.path.abspath(os.path.expanduser(chosen[len("sqlite://") :] if separator else chosen))
+    path = os.path.abspath(os.path.expanduser(rest if separator else chosen))
     return Store(path, SQLiteDialect(path))
 
 
 def _default_location() -> str:
+    if _in_job_container():
+        raise StoreError(
+            "This run is a job in an execution environment, and a file in there would be lost with it: set "
+            "CODEDEPLOY_STORE or deploy_store to postgresql://user@host/database (the password in PGPASSWORD), or to "
+            "a file on a volume that outlives the job."
+        )
     state = os.environ.get("XDG_STATE_HOME") or os.path.join("~", ".local", "state")
     return os.path.join(state, "agentless.codedeploy", "deployments.sqlite")
 
 
-def _create_private(path: str) -> None:
-    missing = []
-    directory = os.path.dirname(path)
-    while not os.path.isdir(directory):
-        missing.append(directory)
-        directory = os.path.dirname(directory)
-    for directory in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(directory, 0o700)
-    if not os.path.exists(path):
-        # SQLite gives its write-ahead log the mode of the database. An existing file is left to SQLite: closing a
-        # descriptor of it would drop the locks that this process holds through another connection.
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+def _in_job_container() -> bool:
+    """AWX tells a job its number; ansible-runner keeps its files below /runner in every execution environment."""
+    environment = os.environ
+    awx = any(name in environment for name in ("AWX_HOST", "AWX_PRIVATE_DATA_DIR", "AWX_ISOLATED_DATA_DIR"))
+    in_container = environment.get("AWX_ISOLATED_DATA_DIR", "").startswith("/runner/")
+    return "AWX_JOB_ID" in environment or ("JOB_ID" in environment and awx) or in_container
+
+
+def _storable(parameters: Parameters) -> tuple[t.Any, ...]:
+    return tuple(_storable_text(value) if isinstance(value, str) else value for value in parameters)
+
+
+def _storable_text(text: str) -> str:
+    """What scripts print may hold characters that not every database takes; each has a visible substitute."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "backslashreplace").decode("utf-8")

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # {identity} is what a database calls a number that it counts up by itself. Times are epoch seconds, structures JSON.
 _VERSION_1 = (
@@ -145,5 +145,23 @@ _VERSION_1 = (
     """,
 )
 
-MIGRATIONS = {1: _VERSION_1}
+# Not tied to deployment_groups: a group may be waited for before it was ever deployed to.
+_VERSION_2 = (
+    """
+    CREATE TABLE waiting_controllers (
+        waiting_id {identity},
+        deployment_group_id TEXT NOT NULL,
+        owner_host TEXT NOT NULL,
+        owner_pid BIGINT NOT NULL,
+        owner_pid_start TEXT NOT NULL,
+        owner_user TEXT NOT NULL,
+        owner_run_id TEXT,
+        waiting_since DOUBLE PRECISION NOT NULL,
+        heartbeat DOUBLE PRECISION NOT NULL,
+        UNIQUE (deployment_group_id, owner_host, owner_pid, owner_pid_start)
+    )
+    """,
+)
+
+MIGRATIONS = {1: _VERSION_1, 2: _VERSION_2}
 """Statements that lead from the version before to each version."""

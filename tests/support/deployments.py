@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
@@ -23,6 +24,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import
 
 GROUP_ID = "8c1a5c4e-0000-4000-8000-000000000001"
 ELSEWHERE = Owner("controller.example", 4242, "another boot/another namespace/1", "ada", "job 7")
+
+# A process of this host that had this one's number before.
+GONE = replace(current_owner(), pid_start=f"{current_owner().pid_start.rpartition('/')[0]}/0")
 
 
 def revision(number: int) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     unfinished_instances,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import HEARTBEAT_LIMIT
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 # A controller that stops at the step named in its arguments and waits there to be killed.
 CONTROLLER = """
@@ -67,11 +67,6 @@ with store.transaction() as tx:
     tx.execute("UPDATE deployments SET in_progress = 0, succeeded = 2")
     reach("in a transaction")
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "deployments.sqlite"))
 
 
 def kill_at(step: str, store: Store) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,13 +35,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     record_event,
     stop_deployment,
     stop_requested,
+    takes_part,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "deployments.sqlite"))
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, StoreError
 
 
 def overview(store: Store, deployment_id: str) -> dict[str, int]:
@@ -76,6 +72,14 @@ def test_a_new_deployment(store: Store) -> None:
     assert deployment.owner == current_owner()
     assert get_deployment(store, deployment.deployment_id) == deployment == active_deployment(store, GROUP_ID)
     assert get_group(store, GROUP_ID).last_attempted_deployment["deployment_id"] == deployment.deployment_id
+
+
+def test_a_deployment_read_for_one_of_its_instances(store: Store) -> None:
+    deployment = create_deployment(store, request("abcde", "HalfAtATime", limited_to=["a"]))
+    read = get_deployment(store, deployment.deployment_id, with_order=False)
+    assert read == replace(deployment, order=[])
+    assert read.batch_size == 1
+    assert [takes_part(store, deployment.deployment_id, name) for name in "abz"] == [True, False, False]
 
 
 def test_the_course_of_a_deployment(store: Store) -> None:
@@ -210,10 +214,9 @@ def test_one_active_deployment_per_group(store: Store) -> None:
 def test_the_database_itself_refuses_a_second_active_deployment(store: Store) -> None:
     deployment_id = create_deployment(store, request("ab")).deployment_id
     ended = deploy(store, request("ab", deployment_group_id="another")).deployment_id
-    with store.transaction() as tx:
-        change = "UPDATE deployments SET deployment_group_id = %s, complete_time = NULL WHERE deployment_id = %s"
-        with pytest.raises(tx.integrity_error):
-            tx.execute(change, (GROUP_ID, ended))
+    change = "UPDATE deployments SET deployment_group_id = %s, complete_time = NULL WHERE deployment_id = %s"
+    with pytest.raises(StoreError, match="UNIQUE|one_active_deployment"), store.transaction() as tx:
+        tx.execute(change, (GROUP_ID, ended))
     assert active_deployment(store, GROUP_ID).deployment_id == deployment_id
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,12 +26,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     list_deployments,
     list_revisions,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "deployments.sqlite"))
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 
 def health(store: Store) -> dict[str, tuple[bool | None, str]]:

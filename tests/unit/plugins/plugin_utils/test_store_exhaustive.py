@@ -1,7 +1,7 @@
 # Copyright: agentless.codedeploy contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole deployments on a real SQLite store against the model written from scratch, and against its counts."""
+"""Whole deployments on real stores against the model written from scratch, and against its counts."""
 
 from __future__ import annotations
 
@@ -96,6 +96,10 @@ def run_all(store: Store, healths: Iterable[tuple[bool, ...]], left_alone: int =
 def test_every_health(store: Store, total: int, left_alone: int, backwards: bool) -> None:
     healths = itertools.product((False, True), repeat=total)
     assert run_all(store, healths, left_alone, backwards) == total * 2**total * 2 ** (total - left_alone)
+
+
+def test_the_databases_count_alike(store_location: str) -> None:
+    assert run_all(open_store(store_location), itertools.product((False, True), repeat=3), 1, True) == 3 * 2**3 * 2**2
 
 
 def test_every_health_of_four(store: Store) -> None:

@@ -5,21 +5,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
-from collections.abc import Callable
-from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import pytest
-from support.deployments import GROUP_ID, install_event, request
+from support.deployments import GONE, GROUP_ID, install_event, request
+from support.processes import LONGEST, in_processes
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     ActiveDeployment,
+    Owner,
     active_deployment,
     ask_to_start,
     create_deployment,
+    current_owner,
     finish_instance,
     get_deployment,
     get_group,
@@ -29,43 +28,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
 
-PROCESSES = 8
-LONGEST = 60.0
-
-forked = multiprocessing.get_context("fork")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "deployments.sqlite"))
-
-
-def in_processes(work: Callable[..., Any], arguments: list[tuple[Any, ...]]) -> list[Any]:
-    """Run a function for each tuple of arguments, each in a fork of this process; what it returns, in their order."""
-
-    def report(sender: Connection, given: tuple[Any, ...]) -> None:
-        sender.send(work(*given))
-
-    workers = []
-    for given in arguments:
-        receiver, sender = forked.Pipe(duplex=False)
-        worker = forked.Process(target=report, args=(sender, given))
-        worker.start()
-        # Only the worker is to hold its end, so that its death ends the wait for it.
-        sender.close()
-        workers.append((worker, receiver))
-    try:
-        deadline = time.monotonic() + LONGEST
-        results = []
-        for _worker, receiver in workers:
-            assert receiver.poll(max(0.0, deadline - time.monotonic())), "a process did not come to an end"
-            results.append(receiver.recv())
-        return results
-    finally:
-        for worker, receiver in workers:
-            receiver.close()
-            worker.kill()
-            worker.join()
+PROCESSES = 16
 
 
 def deploy_to(store: Store, deployment_id: str, instances: list[str], failing: set[str]) -> list[int]:
@@ -118,6 +81,28 @@ def test_failures_never_exceed_what_may_be_out_of_service(store: Store) -> None:
     assert {name: n for name, n in ended.deployment_overview.items() if n} == {"Failed": 6, "Skipped": 34}
     assert sum(map(len, seen)) == 6
     assert active_deployment(store, GROUP_ID) is None
+
+
+def create_one(location: str, owner: Owner) -> tuple[str, Owner, str | None]:
+    """Try to deploy; returns the deployment that has the group then, its owner, and which one was ended for it."""
+    try:
+        created = create_deployment(open_store(location), request("ab", owner=owner))
+    except ActiveDeployment as refused:
+        return refused.deployment_id, refused.owner, None
+    return created.deployment_id, created.owner, created.abandoned.deployment_id if created.abandoned else ""
+
+
+@pytest.mark.parametrize("dead", [False, True], ids=["free", "left by a dead controller"])
+def test_of_many_controllers_exactly_one_wins_and_the_others_name_it(store: Store, dead: bool) -> None:
+    killed = create_deployment(store, request("ab", owner=GONE)).deployment_id if dead else ""
+    arguments = [(store.location, replace(current_owner(), run_id=f"job {number}")) for number in range(PROCESSES)]
+    results = in_processes(create_one, arguments)
+    ((winner, owner, abandoned),) = (result for result in results if result[2] is not None)
+    assert abandoned == killed
+    assert {(deployment_id, named) for deployment_id, named, _abandoned in results} == {(winner, owner)}
+    assert owner in [given for _location, given in arguments]
+    assert active_deployment(store, GROUP_ID).deployment_id == winner
+    assert len(list_deployments(store)) == 1 + dead
 
 
 def take_turns(location: str, rounds: int) -> tuple[int, int]:
