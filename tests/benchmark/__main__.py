@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
-from benchmark import fleet, install, minimum_healthy
+from benchmark import fleet, install, minimum_healthy, store
 from benchmark.figures import Figure, report
 
 FIGURES: dict[str, Figure] = {
@@ -17,6 +17,8 @@ FIGURES: dict[str, Figure] = {
     "many-files": install.measure_many,
     "large-file": install.measure_large,
     "minimum-healthy": minimum_healthy.measure,
+    "transactions": store.measure_transactions,
+    "ledger": store.measure_cost,
 }
 
 
