@@ -24,6 +24,8 @@ OPERATING_SYSTEMS = ("linux", "windows")
 FILE_EXISTS_BEHAVIORS = ("DISALLOW", "OVERWRITE", "RETAIN")
 OBJECT_TYPES = ("file", "directory")
 DEFAULT_TIMEOUT = 3600
+MOST_PROBLEMS = 100
+LONGEST_NAME = 80
 EVERYTHING = "**"
 REQUIRED = "this is required; "
 
@@ -46,7 +48,7 @@ class AppSpecProblem(_Problem):
 
 
 class AppSpecError(Exception):
-    """An AppSpec file that cannot be deployed; ``errors`` holds every problem found, the text has one line for each."""
+    """An AppSpec file that cannot be deployed; ``errors`` holds the problems found, the text has one line for each."""
 
     def __init__(self, errors: List[AppSpecProblem]) -> None:
         self.errors = errors
@@ -54,8 +56,11 @@ class AppSpecError(Exception):
 
 
 class _Problems(List[AppSpecProblem]):
+    """The first problems, in a number that can be read."""
+
     def add(self, key_path: str, value: Any, rule: str) -> None:
-        self.append(AppSpecProblem(key_path, value, rule))
+        if len(self) < MOST_PROBLEMS:
+            self.append(AppSpecProblem(key_path, value, rule))
 
 
 def parse_appspec(document: Any) -> Dict[str, Any]:
@@ -65,7 +70,7 @@ def parse_appspec(document: Any) -> Dict[str, Any]:
     :returns: ``{"version", "os", "file_exists_behavior", "hooks": {event: [{"location", "timeout", "runas", "sudo"}]},
         "files": [{"source", "destination"}], "permissions": [{"object", "pattern", "except", "type", "owner", "group",
         "mode", "acls", "context": {"user", "type", "range"}}]}``; timeouts in seconds; JSON can carry all of it
-    :raises AppSpecError: with every problem of the document
+    :raises AppSpecError: with every problem of the document, or the first hundred
     Source: AppSpec file structure for EC2/On-Premises deployments.
     """
     problems = _Problems()
@@ -137,7 +142,7 @@ def _hooks(value: Any, problems: _Problems) -> Dict[str, Any]:
     for event, scripts in value.items():
         if scripts is not None and scripts is not False:
             name = as_text(event)
-            hooks[name] = _list_of(scripts, "hooks." + name, _script, problems)
+            hooks[name] = _list_of(scripts, "hooks." + name[:LONGEST_NAME], _script, problems)
     return hooks
 
 

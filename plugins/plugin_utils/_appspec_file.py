@@ -24,7 +24,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_scal
 
 DEFAULT_NAMES = ("appspec.yml", "appspec.yaml")
 DEEPEST_NESTING = 100
-LARGEST_ALIAS_EXPANSION = 1_000_000
+LARGEST_EXPANSION = 1_000_000
 
 _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -160,7 +160,7 @@ class _Composer:
         if built is None:
             _fail(f"the alias *{event.anchor} stands inside its own anchor; write the value out", event.start_mark)
         self._expanded += built.size
-        if self._expanded > LARGEST_ALIAS_EXPANSION or depth + built.height > DEEPEST_NESTING:
+        if self._expanded > LARGEST_EXPANSION or depth + built.height > DEEPEST_NESTING:
             _fail("the aliases of the file stand for too much; write the values out", event.start_mark)
         return built
 
@@ -207,15 +207,22 @@ class _Composer:
             is_merge = key.value == "<<" and getattr(event, "tag", None) not in TEXT_TAGS
             merged = _merged(built.value) if is_merge else None
             if merged is None:
-                values[_hashable(key.value)] = built.value
+                key = self._key(key, event)
+                values[key.value] = built.value
             else:
                 values.update(merged)
             height, size = max(height, key.height, built.height), size + key.size + built.size
         return _Built(values, height + 1, size)
 
-
-def _hashable(key: Any) -> Any:
-    return as_text(key) if isinstance(key, (list, dict)) else key
+    def _key(self, key: _Built, event: Any) -> _Built:
+        """A collection as a key is its text, in which the quotes of a key inside it take twice the room each time."""
+        if not isinstance(key.value, (list, dict)):
+            return key
+        text = as_text(key.value)
+        self._expanded += len(text)
+        if self._expanded > LARGEST_EXPANSION:
+            _fail("the keys of the file stand for too much; write plain names", event.start_mark)
+        return _Built(text, key.height, len(text))
 
 
 def _merged(value: Any) -> dict[Any, Any] | None:

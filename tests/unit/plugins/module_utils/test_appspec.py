@@ -488,3 +488,9 @@ def test_any_document_is_a_spec_or_an_error(value: Any) -> None:
 )
 def test_any_sections_are_a_spec_or_an_error(value: Any) -> None:
     check_outcome(value)
+
+
+def test_the_problems_of_a_file_are_no_more_than_can_be_read() -> None:
+    found = problems(document(hooks={"x" * 100_000: list(range(10_000))}))
+    assert len(found) == 100
+    assert all(len(path) < 100 for path, _value in found)

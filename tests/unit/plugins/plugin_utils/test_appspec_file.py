@@ -395,3 +395,14 @@ def test_any_yaml_is_a_spec_or_an_error(pieces: list[str]) -> None:
 @given(st.lists(PIECES, max_size=10))
 def test_anything_after_a_right_head_is_a_spec_or_an_error(pieces: list[str]) -> None:
     check_outcome((HEAD + "".join(pieces)).encode())
+
+
+def test_keys_within_keys_cannot_fill_the_memory() -> None:
+    nested = "a"
+    for _level in range(40):
+        nested = f"{{? {nested} : b}}"
+    assert "the keys of the file stand for too much" in error(nested)
+
+
+def test_a_small_collection_may_be_a_key() -> None:
+    assert read_appspec(b"{? {? [a] : b} : c}") == {'{"[\\"a\\"]"=>"b"}': "c"}
