@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, List, Optional
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import (
     CHUNK,
     BundleError,
+    Rules,
     manifest,
     unpack,
 )
@@ -30,19 +31,24 @@ Download = Callable[[str, Dict[str, str], str], str]
 
 
 def download_bundle(
-    bundle: Dict[str, Any], root: DeploymentRoot, paths: DeploymentPaths, download: Optional[Download] = None
+    bundle: Dict[str, Any],
+    root: DeploymentRoot,
+    paths: DeploymentPaths,
+    download: Optional[Download] = None,
+    rules: Optional[Rules] = None,
 ) -> None:
     """Get the bundle, unpack it beside the deployment-archive and put it in that place as a whole.
 
     :param bundle: as the option C(bundle) of M(agentless.codedeploy.lifecycle_events).
     :param download: what fetches a URL into a file and returns the SHA-256 of its content.
+    :param rules: what the bundle may be.
     :raises BundleError: and nothing of this bundle is in the deployment-archive.
     """
     kind = bundle["type"]
     source = _fetch(bundle, root, paths, download)
     unpacked = paths.archive + ".new"
     remove_tree(unpacked)
-    files = unpack(kind, source, unpacked)
+    files = unpack(kind, source, unpacked, rules)
     top = None if kind == "directory" else _single_top_folder(unpacked)
     remove_tree(paths.archive)
     if top is None:

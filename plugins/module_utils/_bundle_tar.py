@@ -17,8 +17,26 @@ COMPRESSIONS = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"))
 _END_MARK = tarfile.EOFHeaderError  # type: ignore[attr-defined]  # not in the stubs, in every Python since 3.2
 
 
+LARGEST_HEADER = 1024 * 1024
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
 class _TarMember(tarfile.TarInfo):
     """Notes on the archive that its end mark was seen; the library ends silently at a damaged header too."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
+        """The library reads a header of any length into memory."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _HEADERS and member.size > LARGEST_HEADER:
+            raise BundleError(f"a name or header in it is {member.size} bytes long")
+        return member
 
     @classmethod
     def fromtarfile(cls, tarfile: Any) -> Any:
@@ -39,7 +57,7 @@ def unpack_tar(kind: str, source: str, tree: Tree) -> None:
     compression = next((name for magic, name in COMPRESSIONS if start.startswith(magic)), "")
     if kind == "tgz" and compression != "gz":
         raise BundleError("it is not compressed with gzip")
-    owners = _Owners() if os.geteuid() == 0 else None
+    owners = _Owners() if os.geteuid() == 0 and not tree.rules.ignore_ownership else None
     mode: Any = "r:" + compression
     with tarfile.open(source, mode, tarinfo=_TarMember, encoding="utf-8", errors="surrogateescape") as archive:
         for member in archive:
@@ -61,11 +79,9 @@ def _unpack_tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: 
         os.utime(target, (member.mtime, member.mtime))
 
     if member.isdir():
-        tree.add_directory(relative, finish)
+        tree.add_directory(relative, member.mode, finish)
     elif member.issym():
-        path = tree.add_link(relative, member.linkname)
-        if owners:
-            os.lchown(path, *owners.of(member))
+        tree.add_link(relative, member.linkname, (lambda path: os.lchown(path, *owners.of(member))) if owners else None)
     elif member.islnk():
         tree.add_hard_link(relative, member.linkname)
     elif member.isreg():
@@ -73,7 +89,7 @@ def _unpack_tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: 
         if content is None:
             raise BundleError(f"member {member.name!r} has no content")
         with content:
-            tree.add_file(relative, content, finish)
+            tree.add_file(relative, content, member.size, member.mode, finish)
     else:
         raise BundleError(f"member {member.name!r} is a device or a fifo")
 

@@ -28,7 +28,7 @@ def unpack_zip(kind: str, source: str, tree: Tree) -> None:
             mode = _zip_mode(member)
             times = (_zip_time(member),) * 2
             if name.endswith("/"):
-                tree.add_directory(relative, _zip_finisher(mode, times))
+                tree.add_directory(relative, mode & 0o777, _zip_finisher(mode, times))
                 continue
             with archive.open(member) as content:
                 if stat.S_ISLNK(mode):
@@ -36,7 +36,8 @@ def unpack_zip(kind: str, source: str, tree: Tree) -> None:
                         raise BundleError(f"member {name!r} is a symbolic link with a text of {member.file_size} bytes")
                     tree.add_link(relative, os.fsdecode(content.read()))
                 elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
-                    tree.add_file(relative, content, _zip_finisher(mode, times))
+                    finish = _zip_finisher(mode, times)
+                    tree.add_file(relative, content, member.file_size, mode & 0o777, finish)
                 else:
                     raise BundleError(f"member {name!r} is a device or a fifo")
 

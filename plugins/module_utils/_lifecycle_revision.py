@@ -10,7 +10,12 @@ from contextlib import suppress
 from typing import Any, Dict
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle import download_bundle, read_manifest
-from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import BundleError, unpacker
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import (
+    SETUID_SETGID,
+    BundleError,
+    Rules,
+    unpacker,
+)
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import (
     InstallError,
     apply_install,
@@ -48,13 +53,20 @@ class Revision:
         if not bundle:
             raise EventError("DownloadBundle needs to know where the bundle is: the option bundle is missing")
         try:
-            download_bundle(bundle, root, paths, self._download)
+            download_bundle(bundle, root, paths, self._download, self._rules())
         except BundleError as error:
             raise EventError(str(error)) from error
         spec = self._options.get("appspec")
         if spec:
             replace_file(paths.appspec, json.dumps(spec).encode("ascii"), 0o600)
         root.point(self._lifecycle.instructions.most_recent_install, paths.directory)
+
+    def _rules(self) -> Rules:
+        return Rules(
+            reject_setuid=bool(self._options.get("reject_setuid")),
+            ignore_ownership=bool(self._options.get("ignore_ownership")),
+            **(self._options.get("archive_limits") or {}),
+        )
 
     def install(self) -> None:
         """Install the files of the revision.
@@ -76,7 +88,9 @@ class Revision:
         """Return the plan to install what is in a folder.
 
         :raises InstallError: with all its problems.
+        :raises EventError: when the AppSpec gives files setuid or setgid bits, and that is not wanted.
         """
+        self._check_setuid(spec)
         return plan_install(
             archive,
             spec,
@@ -85,6 +99,14 @@ class Revision:
             read_manifest(self._paths) if archive == self._paths.archive else None,
             self._options.get("destination_root") or "/",
         )
+
+    def _check_setuid(self, spec: Dict[str, Any]) -> None:
+        for number, entry in enumerate(spec.get("permissions") or [] if self._options.get("reject_setuid") else []):
+            if "file" in entry["type"] and int(entry["mode"] or "0", 8) & SETUID_SETGID:
+                raise EventError(
+                    f"permissions[{number}].mode: {entry['mode']} gives files a setuid or setgid bit, and "
+                    "reject_setuid is set"
+                )
 
     def _check_event_names(self, spec: Dict[str, Any]) -> None:
         """Check the hooks against the list of all events, which only some callers give."""

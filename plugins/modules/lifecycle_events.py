@@ -159,6 +159,36 @@ options:
         when it is another one.
     type: path
     default: /
+  archive_limits:
+    description:
+      - How big an archive may get when it is unpacked. One that is bigger is refused as a whole, before anything of it
+        is in place. V(0) stands for no limit.
+    type: dict
+    suboptions:
+      size:
+        description: Bytes of all its files together; by default 50 GiB.
+        type: int
+        default: 53687091200
+      members:
+        description: How many files, links and folders it may hold.
+        type: int
+        default: 1000000
+      ratio:
+        description: How many times as big as the archive its files may be together. The first 100 MiB are always right.
+        type: int
+        default: 1000
+  reject_setuid:
+    description:
+      - Refuse a bundle with a file that has a setuid or setgid bit, and an AppSpec whose C(permissions) give files one.
+        By default they are installed, as the CodeDeploy agent does.
+    type: bool
+    default: false
+  ignore_ownership:
+    description:
+      - Give the files of a tar archive the owner of a new file. By default they get the owner that the archive names,
+        as with the CodeDeploy agent. The owners in C(permissions) of the AppSpec are set either way.
+    type: bool
+    default: false
   revisions_to_keep:
     description: How many revisions of the group to keep, the new one included. The last successful one always stays.
     type: int
@@ -330,6 +360,12 @@ BUNDLE_OPTIONS = {
     "remove_source": {"type": "bool", "default": False},
 }
 
+ARCHIVE_LIMITS = {
+    "size": {"type": "int", "default": 53687091200},
+    "members": {"type": "int", "default": 1000000},
+    "ratio": {"type": "int", "default": 1000},
+}
+
 ARGUMENT_SPEC = {
     # These two are used up on the controller, by the action plugin of the same name.
     "source": {"type": "str"},
@@ -352,6 +388,9 @@ ARGUMENT_SPEC = {
     "ignore_application_stop_failures": {"type": "bool", "default": False},
     "root": {"type": "path", "default": "/opt/codedeploy-agent/deployment-root"},
     "destination_root": {"type": "path", "default": "/"},
+    "archive_limits": {"type": "dict", "options": ARCHIVE_LIMITS, "apply_defaults": True},
+    "reject_setuid": {"type": "bool", "default": False},
+    "ignore_ownership": {"type": "bool", "default": False},
     "revisions_to_keep": {"type": "int", "default": 5},
     "wait": {"type": "float", "default": 10},
 }

@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import posixpath
 import stat
-import tarfile
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils import _bundle_archive
 
 APPSPEC_NAMES = ("appspec.yml", "appspec.yaml")
 MAXIMUM_APPSPEC_SIZE = 1024 * 1024
@@ -137,23 +134,31 @@ def read_contents(path: str, appspec_filename: str | None = None) -> BundleConte
     :raises BundleError: when the bundle cannot be read.
     """
     bundle_type = bundle_type_of(path)
-    opener = {"directory": _folder, "zip": _zip, "tar": _tar, "tgz": _tar}[bundle_type]
     try:
-        with opener(path) as (members, read):
-            top = "" if bundle_type == "directory" else _single_top_folder(members)
-            shown = {name[len(top) :]: member for name, member in members.items() if name.startswith(top)}
-            name = _appspec_name(shown, appspec_filename)
-            data = _read_appspec(shown, name, top, read) if name else b""
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
-        raise BundleError(f"the bundle {path} cannot be read as {bundle_type}: {error}") from error
+        listing = None if bundle_type == "directory" else _archive(bundle_type, path)
+        members = _folder(path) if listing is None else listing.members
+        top = "" if listing is None else _single_top_folder(members)
+        shown = {name[len(top) :]: member for name, member in members.items() if name.startswith(top)}
+        name = _appspec_name(shown, appspec_filename)
+        inside = _appspec_path(shown, name) if name else None
+        if inside is None:
+            data = b""
+        elif listing is None:
+            with open(os.path.join(path, inside), "rb") as stream:
+                data = stream.read()
+        else:
+            data = _archive(bundle_type, path, listing.contents[top + inside]).data
+    except _bundle_archive.BundleError as error:
+        raise BundleError(f"the bundle {path} cannot be deployed: {error}") from error
+    except BundleError:
+        raise
+    except Exception as error:  # what a damaged archive raises is nowhere listed
+        reason = str(error) or type(error).__name__
+        raise BundleError(f"the bundle {path} cannot be read as {bundle_type}: {reason}") from error
     return BundleContents(path, bundle_type, shown, name, data)
 
 
-Reader = tuple[dict[str, Member], Callable[[str], IO[bytes]]]
-
-
-@contextmanager
-def _folder(path: str) -> Iterator[Reader]:
+def _folder(path: str) -> dict[str, Member]:
     members: dict[str, Member] = {}
     pending = [""]
     while pending:
@@ -172,66 +177,57 @@ def _folder(path: str) -> Iterator[Reader]:
                     members[name] = Member("file", status.st_size, mode)
                 else:
                     members[name] = Member("other", 0, mode)
-    yield members, lambda name: io.FileIO(os.path.join(path, name))
-
-
-@contextmanager
-def _zip(path: str) -> Iterator[Reader]:
-    with zipfile.ZipFile(path) as archive:
-        names: dict[str, str] = {}
-        members: dict[str, Member] = {}
-        for info in archive.infolist():
-            name = _member_name(info.filename)
-            names[name] = info.filename
-            mode = info.external_attr >> 16
-            if info.is_dir():
-                members[name] = Member("directory", 0, stat.S_IMODE(mode))
-            elif stat.S_ISLNK(mode):
-                members[name] = Member("link", 0, stat.S_IMODE(mode), os.fsdecode(archive.read(info)))
-            else:
-                members[name] = Member("file", info.file_size, stat.S_IMODE(mode))
-        yield _with_folders(members), lambda name: archive.open(names[name])
-
-
-@contextmanager
-def _tar(path: str) -> Iterator[Reader]:
-    with tarfile.open(path, "r:*", errors="surrogateescape") as archive:
-        members: dict[str, Member] = {}
-        infos: dict[str, tarfile.TarInfo] = {}
-        for info in archive:
-            name = _member_name(info.name)
-            infos[name] = info
-            if info.islnk():
-                source = members.get(_member_name(info.linkname))
-                members[name] = source or Member("file", info.size, info.mode)
-            elif info.issym():
-                members[name] = Member("link", 0, info.mode, info.linkname)
-            else:
-                kind = "directory" if info.isdir() else "file" if info.isfile() else "other"
-                members[name] = Member(kind, info.size if kind == "file" else 0, info.mode)
-
-        def read(name: str) -> IO[bytes]:
-            stream = archive.extractfile(infos[name])
-            if stream is None:
-                raise ValueError(f"{name} is not a file")
-            return stream
-
-        yield _with_folders(members), read
-
-
-def _member_name(name: str) -> str:
-    normal = posixpath.normpath("/" + name)
-    return normal.lstrip("/")
-
-
-def _with_folders(members: dict[str, Member]) -> dict[str, Member]:
-    members.pop("", None)
-    for name in list(members):
-        parent = posixpath.dirname(name)
-        while parent and parent not in members:
-            members[parent] = Member("directory", 0, 0o755)
-            parent = posixpath.dirname(parent)
     return members
+
+
+class _Listing(_bundle_archive.Tree):
+    """Takes the members of an archive down as unpacking it on an instance would make them, by the same code.
+
+    C(contents) says which of the contents in the archive, counted from 0, each file has; hard links share one.
+
+    :param wanted: which of them is read, to C(data).
+    """
+
+    def __init__(self, wanted: int | None = None) -> None:
+        self.members: dict[str, Member] = {}
+        self.contents: dict[str, int] = {}
+        self.wanted = wanted
+        self.data = b""
+        self._count = 0
+        super().__init__("", _bundle_archive.Rules())
+
+    def add_directory(self, relative: str, mode: int, finish: Any = None) -> None:
+        super().add_directory(relative, mode, finish)
+        if relative:
+            self.members[relative] = Member("directory", 0, stat.S_IMODE(mode))
+
+    def _make(self, relative: str) -> None:
+        if relative:
+            self.members[relative] = Member("directory", 0, 0o755)
+
+    def _remove(self, relative: str) -> None:
+        del self.members[relative]
+
+    def _link(self, relative: str, target: str, finish: Any) -> None:
+        self.members[relative] = Member("link", 0, 0o777, target)
+
+    def _hard_link(self, relative: str, source: str) -> None:
+        self.members[relative] = self.members[source]
+        self.contents[relative] = self.contents[source]
+
+    def _write(self, relative: str, stream: IO[bytes], size: int, mode: int, finish: Any) -> str:
+        self.members[relative] = Member("file", size, stat.S_IMODE(mode))
+        self.contents[relative] = self._count
+        if self._count == self.wanted:
+            self.data = stream.read()
+        self._count += 1
+        return ""
+
+
+def _archive(bundle_type: str, path: str, wanted: int | None = None) -> _Listing:
+    listing = _Listing(wanted)
+    _bundle_archive.unpacker(bundle_type)(bundle_type, path, listing)
+    return listing
 
 
 def _single_top_folder(members: dict[str, Member]) -> str:
@@ -253,7 +249,8 @@ def _appspec_name(members: dict[str, Member], wanted: str | None) -> str | None:
     return None
 
 
-def _read_appspec(members: dict[str, Member], name: str, top: str, read: Callable[[str], IO[bytes]]) -> bytes:
+def _appspec_path(members: dict[str, Member], name: str) -> str:
+    """Return the relative path of the AppSpec file itself, which C(name) may be a link to."""
     contents = BundleContents("", "", members, name, b"")
     path = contents.resolve(name)
     found = contents.find(name)
@@ -261,5 +258,4 @@ def _read_appspec(members: dict[str, Member], name: str, top: str, read: Callabl
         raise BundleError(f"the AppSpec file {name} of the bundle is a link to nothing")
     if found.size > MAXIMUM_APPSPEC_SIZE:
         raise BundleError(f"the AppSpec file {name} is {found.size} bytes long, more than {MAXIMUM_APPSPEC_SIZE}")
-    with read(top + path) as stream:
-        return stream.read()
+    return path
