@@ -46,8 +46,17 @@ class Revision:
 
         :raises EventError: when the bundle cannot be had or is refused.
         """
-        root, paths = self._lifecycle.root, self._paths
+        root = self._lifecycle.root
         root.prune(self._lifecycle.group_id, self._lifecycle.deployment, self._options.get("revisions_to_keep") or 5)
+        self.fetch()
+        root.point(self._lifecycle.instructions.most_recent_install, self._paths.directory)
+
+    def fetch(self) -> None:
+        """Get the bundle, unpack it, keep its AppSpec.
+
+        :raises EventError: when the bundle cannot be had or is refused.
+        """
+        root, paths = self._lifecycle.root, self._paths
         os.makedirs(paths.directory, exist_ok=True)
         bundle = self._options.get("bundle")
         if not bundle:
@@ -59,7 +68,6 @@ class Revision:
         spec = self._options.get("appspec")
         if spec:
             replace_file(paths.appspec, json.dumps(spec).encode("ascii"), 0o600)
-        root.point(self._lifecycle.instructions.most_recent_install, paths.directory)
 
     def _rules(self) -> Rules:
         return Rules(
@@ -76,7 +84,7 @@ class Revision:
         root, paths = self._lifecycle.root, self._paths
         os.makedirs(paths.directory, exist_ok=True)
         spec = self._lifecycle.spec(paths)
-        self._check_event_names(spec)
+        self.check_event_names(spec)
         os.makedirs(root.instructions_directory, exist_ok=True)
         try:
             apply_install(self.plan(paths.archive, spec), self._lifecycle.instructions)
@@ -84,11 +92,12 @@ class Revision:
             raise EventError(str(error)) from error
         root.point(self._lifecycle.instructions.last_successful_install, paths.directory)
 
-    def plan(self, archive: str, spec: Dict[str, Any]) -> Any:
+    def plan(self, archive: str, spec: Dict[str, Any], dry_run: bool = False) -> Any:
         """Return the plan to install what is in a folder.
 
         :raises InstallError: with all its problems.
         :raises EventError: when the AppSpec gives files setuid or setgid bits, and that is not wanted.
+        :param dry_run: leave what an interrupted Install left as it is.
         """
         self._check_setuid(spec)
         return plan_install(
@@ -100,6 +109,7 @@ class Revision:
             self._options.get("destination_root") or "/",
         )
 
+            dry_run,
     def _check_setuid(self, spec: Dict[str, Any]) -> None:
         for number, entry in enumerate(spec.get("permissions") or [] if self._options.get("reject_setuid") else []):
             if "file" in entry["type"] and int(entry["mode"] or "0", 8) & SETUID_SETGID:
@@ -108,8 +118,11 @@ class Revision:
                     "reject_setuid is set"
                 )
 
-    def _check_event_names(self, spec: Dict[str, Any]) -> None:
-        """Check the hooks against the list of all events, which only some callers give."""
+    def check_event_names(self, spec: Dict[str, Any]) -> None:
+        """Check the hooks against the list of all events, which only some callers give.
+
+        :raises EventError: when they do not agree.
+        """
         possible = self._options.get("all_possible_lifecycle_events")
         if not possible:
             return

@@ -28,10 +28,15 @@ attributes:
   check_mode:
     support: full
     details:
-      - Nothing is touched. RV(plan) tells what C(Install) would do when the revision can be looked into without
-        unpacking it (a folder, or an archive that was unpacked before), and which scripts would run.
+      - RV(plan) tells what C(Install) would do and which hooks would run. Nothing is touched outside of Ansible's
+        temporary folder for the task, where the bundle is unpacked.
+      - What hooks would do is not known. Without C(DownloadBundle) in O(events), O(bundle) stands for what an earlier
+        task would have downloaded.
   diff_mode:
-    support: none
+    support: partial
+    details:
+      - In check mode, for the files that C(Install) would add, replace or remove. Binary files, big files and files
+        that other users cannot read are named only; see O(max_diff_size) and O(diff_private_files).
   platform:
     support: full
     platforms: linux
@@ -207,6 +212,19 @@ EXAMPLES = r"""
     deployment_group_name: production
     application_name: HollowWeb
     bundle:
+  max_diff_size:
+    description:
+      - Bytes that a file may have for its content to be shown with C(--diff). All files together may have ten times as
+        many.
+      - By default Ansible's own setting of this name.
+    type: int
+    default: 104448
+  diff_private_files:
+    description:
+      - With C(--diff) show the content of files, too, that other users of the instance cannot read because of their
+        mode or that of a folder they are in. It may be a secret, and it is in the output and the logs of Ansible then.
+    type: bool
+    default: false
       type: tgz
       path: /srv/bundles/hollowweb.tar.gz
     appspec: "{{ lookup('ansible.builtin.file', 'hollowweb/appspec.yml') | agentless.codedeploy.appspec }}"
@@ -322,19 +340,40 @@ plan:
   returned: in check mode
   type: dict
   contains:
-    scripts:
-      description: Scripts that would run, with the event and the folder of the revision they come from.
+    hooks:
+      description:
+        - The hooks that would run, in order, up to the first event that would fail. C(deployment_id) is the deployment
+          whose revision they come from; null is the revision that would be deployed.
       type: list
       elements: dict
       returned: always
       sample: [{lifecycle_event_name: AfterInstall, location: scripts/configure.sh, revision: null}]
     files:
-      description: Paths that C(Install) would make of them; null when that is not known without unpacking the bundle.
+      description:
+        - What C(Install) would make of each path; null when it is not among O(events) or the revision is not known.
+        - C(added), C(kept), C(removed) and C(conflicting) are lists of paths, C(folders_added) and C(folders_removed)
+          as well. C(replaced) and C(folders_changed) are lists of C(path) and C(reasons).
+        - Reasons are V(type) (was a symbolic link, say), V(content), V(mode), V(owner), V(acl), and V(times) when the
+          file is the same but was touched since it was installed, or was installed by the CodeDeploy agent.
       type: dict
       returned: always
-      sample: {added: [/var/www/index.html], replaced: [], kept: [], removed: [], conflicting: []}
+      sample:
+        added: [/var/www/new.html]
+        replaced: [{path: /var/www/index.html, reasons: [content, mode]}]
+        kept: [/var/www/logo.png]
+        removed: [/var/www/old.html]
+        conflicting: []
+        folders_added: []
+        folders_changed: []
+        folders_removed: []
     problems:
-      description: What would make C(Install) fail.
+      description: What would make the events fail. Then the task fails, too.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+    warnings:
+      description: What else is worth knowing.
       type: list
       elements: str
       returned: always
@@ -393,6 +432,7 @@ ARGUMENT_SPEC = {
     "ignore_ownership": {"type": "bool", "default": False},
     "revisions_to_keep": {"type": "int", "default": 5},
     "wait": {"type": "float", "default": 10},
+from typing import Any, Dict
 }
 
 
@@ -411,9 +451,7 @@ def main() -> None:
     try:
         lifecycle = Lifecycle(options)
         if module.check_mode:
-            from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events
-
-            module.exit_json(**plan_events(lifecycle))
+            module.exit_json(**planned(module, lifecycle))
         result = run_detached(lifecycle, options["wait"])
     except (StateError, OSError) as error:
         module.fail_json(msg=f"The lifecycle events could not be run: {error}")
@@ -422,3 +460,17 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    "max_diff_size": {"type": "int", "default": 104448},
+    "diff_private_files": {"type": "bool", "default": False},
+def planned(module: AnsibleModule, lifecycle: Lifecycle) -> Dict[str, Any]:
+    """Return the result of check mode; what it needs of the file system is in the task's temporary folder."""
+    from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import (
+        plan_events,
+        temporary_folder,
+    )
+
+    diff = {"limit": module.params["max_diff_size"], "private": module.params["diff_private_files"]}
+    with temporary_folder(module.tmpdir) as folder:
+        return plan_events(lifecycle, folder, diff if module._diff else None)
+
+

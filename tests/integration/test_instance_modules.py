@@ -32,11 +32,13 @@ import collection_loader
 collection_loader.register_collection()
 from ansible_collections.agentless.codedeploy.plugins.module_utils._instance_info import group_info
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
-from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events, temporary_folder
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached
 options = json.loads(sys.argv[2])
-plan_events(Lifecycle(options))
+with temporary_folder(sys.argv[3]) as folder:
+    planned = plan_events(Lifecycle(options), folder, {"limit": 1000, "private": True})
 result = run_detached(Lifecycle(options), 600)
+result["plan"], result["diff"] = planned["plan"], planned["diff"]
 result["info"] = group_info(Lifecycle(options).root, "g")
 print(json.dumps(result))
 """
@@ -93,7 +95,7 @@ def assert_deployed(directory: Path) -> None:
 @pytest.mark.parametrize("kind", ["directory", "tar", "tgz", "zip"])
 @pytest.mark.parametrize("python", FOUND)
 def test_every_python_of_an_instance_runs_the_events(python: str, kind: str, tmp_path: Path, checkout: Path) -> None:
-    arguments = [str(checkout / "tests"), json.dumps(options_of(tmp_path, kind))]
+    arguments = [str(checkout / "tests"), json.dumps(options_of(tmp_path, kind)), str(tmp_path)]
     command = [str(interpreters()[python]), "-I", "-B", "-W", "error", "-c", PROGRAM, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -101,6 +103,9 @@ def test_every_python_of_an_instance_runs_the_events(python: str, kind: str, tmp
     assert result["status"] == "Succeeded", result["events"]
     assert result["info"]["last_successful_install"] == "d-1"
     assert_deployed(tmp_path)
+    installed = sorted(str(path) for path in (tmp_path / "destination").iterdir())
+    assert result["plan"]["files"]["added"] == installed
+    assert [entry["after_header"] for entry in result["diff"]] == installed
 
 
 def module(controller: Controller, python: str, name: str, arguments: dict[str, Any], *more: str) -> dict[str, Any]:

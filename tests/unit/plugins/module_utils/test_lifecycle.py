@@ -19,7 +19,6 @@ import pytest
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import read_lines, summary
-from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached, start_time
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError
 
@@ -377,43 +376,3 @@ def test_the_lack_of_room_for_the_state_fails_an_event(instance: Instance) -> No
     result = instance.deploy("v1", instance.revision("v1"), events=["DownloadBundle"])
     assert result["failed_event"] == "DownloadBundle"
     assert "ongoing-deployment" in result["events"][0]["diagnostics"]["message"]
-
-
-def everything(directory: Path) -> dict[str, tuple[int, ...]]:
-    found = {}
-    for path in sorted(directory.rglob("*")):
-        status = path.lstat()
-        found[str(path)] = (status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return found
-
-
-def test_check_mode_tells_and_touches_nothing(instance: Instance) -> None:
-    instance.deploy("v1", instance.revision("v1", "ApplicationStop"))
-    options = instance.options("v2", instance.revision("v2", "AfterInstall"))
-    before = everything(instance.directory)
-    result = plan_events(Lifecycle(options))
-    assert everything(instance.directory) == before
-    assert result["changed"] and statuses(result) == ["Pending"] * 7
-    assert result["plan"]["scripts"] == [
-        {
-            "lifecycle_event_name": "ApplicationStop",
-            "location": "s.sh",
-            "revision": str(instance.root / "g" / "d-v1"),
-        },
-        {"lifecycle_event_name": "AfterInstall", "location": "s.sh", "revision": None},
-    ]
-    assert result["plan"]["files"]["added"] == [str(instance.destination / "v2.txt")]
-    assert result["plan"]["files"]["removed"] == [str(instance.destination / "v1.txt")]
-    assert result["plan"]["problems"] == []
-
-
-def test_check_mode_tells_what_would_fail(instance: Instance) -> None:
-    instance.destination.mkdir()
-    (instance.destination / "v1.txt").write_text("of somebody else")
-    options = instance.options("v1", instance.revision("v1"))
-    plan = plan_events(Lifecycle(options))["plan"]
-    assert str(instance.destination / "v1.txt") in plan["problems"][0]
-    options["bundle"] = {"type": "zip", "path": "/somewhere.zip"}
-    assert plan_events(Lifecycle(options))["plan"]["files"] is None
-    options["appspec"] = {"errors": ["version: 1"]}
-    assert any("version: 1" in problem for problem in plan_events(Lifecycle(options))["plan"]["problems"])

@@ -1,0 +1,147 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Random trees and pairs of revisions: lifecycle events do exactly what check mode said, which itself does nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.dry_run import changes, contents, everything
+from support.install_trees import Tree, make_tree, permission
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events, temporary_folder
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached
+
+EVENTS = ["DownloadBundle", "Install"]
+NAMES = st.sampled_from(["a", "b", "c ", "e\n", os.fsdecode(b"\xff"), "g*"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+FILES = st.tuples(st.just("mode"), st.sampled_from([0o644, 0o755, 0o600]), st.sampled_from(["one", "two", ""]))
+ENTRIES = st.one_of(st.none(), FILES, st.tuples(st.just("link"), st.sampled_from(["a", "nowhere"])))
+PERMISSIONS = st.one_of(
+    st.just([]),
+    st.fixed_dictionaries(
+        {"mode": st.sampled_from(["700", "711"]), "type": st.sampled_from([["file"], ["directory"]])}
+    ),
+)
+
+
+@st.composite
+def trees(draw: Any, size: int = 8) -> Tree:
+    """Draw a tree in which no path goes through a file or a link."""
+    tree: Tree = {}
+    for path, what in draw(st.dictionaries(PATHS, ENTRIES, max_size=size)).items():
+        inside = [other for other in tree if other.startswith(path + "/")]
+        through = [tree.get(path.rsplit("/", depth)[0]) for depth in range(1, path.count("/") + 1)]
+        if not inside and all(each is None for each in through):
+            tree[path] = what
+    return tree
+
+
+class Instance:
+    """An instance whose destination and deployment root are folders of this machine."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.root = directory / "root"
+        self.destination = directory / "destination"
+        self.temporary = directory / "temporary"
+        self.temporary.mkdir()
+
+    def options(self, name: str, tree: Tree, permissions: Any, behavior: str = "DISALLOW") -> dict[str, Any]:
+        """Make a revision and return what deploys it."""
+        folder = make_tree(self.directory / name, tree)
+        rules = [permission(self.destination, **permissions)] if permissions else []
+        files = [{"source": "/", "destination": str(self.destination)}]
+        return {
+            "deployment_id": f"d-{name}",
+            "deployment_group_id": "g",
+            "root": str(self.root),
+            "bundle": {"type": "directory", "path": str(folder)},
+            "appspec": {"version": 0.0, "os": "linux", "hooks": {}, "files": files, "permissions": rules},
+            "events": EVENTS,
+            "file_exists_behavior": behavior,
+        }
+
+    def check(self, options: dict[str, Any], **diff: Any) -> dict[str, Any]:
+        """Return what check mode says; nothing on the instance has changed."""
+        before = everything(self.root, self.destination)
+        with temporary_folder(str(self.temporary)) as folder:
+            result = plan_events(Lifecycle(options), folder, {"limit": 1000, "private": True, **diff})
+        assert everything(self.root, self.destination) == before
+        assert os.listdir(self.temporary) == []
+        assert str(self.temporary) not in json.dumps(result)
+        return result
+
+
+def named(lists: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the lists of a plan, or of changes, with paths in the form of a plan."""
+
+    def form(entry: Any) -> Any:
+        if isinstance(entry, dict):
+            return {**entry, "path": form(entry["path"])}
+        return os.fsencode(entry).decode("utf-8", "backslashreplace")
+
+    return {name: sorted([form(entry) for entry in entries], key=str) for name, entries in lists.items()}
+
+
+@contextmanager
+def instance() -> Iterator[Instance]:
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    directory = Path(tempfile.mkdtemp(prefix="codedeploy-test-", dir=memory))
+    try:
+        yield Instance(directory)
+    finally:
+        shutil.rmtree(directory)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    old=trees(),
+    new=trees(),
+    foreign=st.dictionaries(st.sampled_from(["a", "b/a", "z"]), st.sampled_from(["one", "foreign"]), max_size=2),
+    permissions=st.tuples(PERMISSIONS, PERMISSIONS),
+    behavior=st.sampled_from(["DISALLOW", "OVERWRITE", "RETAIN"]),
+)
+def test_the_run_does_what_check_mode_said(
+    old: Tree, new: Tree, foreign: dict[str, str], permissions: tuple[Any, Any], behavior: str
+) -> None:
+    with instance() as made:
+        first = made.options("old", old, permissions[0])
+        said = made.check(first)["plan"]
+        assert_did(made, first, said)
+        for path, text in foreign.items():
+            target = made.destination / path
+            if target.parent.is_dir() and not target.is_symlink() and not target.is_dir():
+                target.write_text(text)
+        second = made.options("new", new, permissions[1], behavior)
+        assert_did(made, second, made.check(second)["plan"])
+
+
+def assert_did(made: Instance, options: dict[str, Any], said: dict[str, Any]) -> None:
+    """Run the events and compare what has changed with what check mode said."""
+    before = contents(made.destination)
+    result = run_detached(Lifecycle(options), 600)
+    if said["problems"]:
+        assert result["failed_event"] == "Install"
+        message = result["events"][1]["diagnostics"]["message"]
+        assert message
+        assert contents(made.destination) == before
+        return
+    assert result["status"] == "Succeeded", result["events"]
+    after = contents(made.destination)
+    did = named(changes(before, after))
+    assert did == {name: sorted(said["files"][name], key=str) for name in did}
+    kept = set(said["files"]["kept"])
+    same = {path for path in named({"": [path for path in before if before[path] == after.get(path)]})[""]}
+    assert kept <= same
