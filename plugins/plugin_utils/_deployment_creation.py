@@ -15,6 +15,7 @@ import string
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import append_audit, audit
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_ending import abandon_row
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import owner_of, read_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rows import locked_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import (
     CodeDeployError,
     InvalidInput,
@@ -67,6 +68,7 @@ def create_deployment(store: Store, request: DeploymentRequest) -> Deployment:
     :raises HealthConstraintsInvalid: the configuration is not possible for a group of this size.
     :raises NoInstances: the group, or what a limit leaves of it, is empty.
     :raises InvalidInput: a parameter breaks a rule of the API.
+    :raises DoesNotExist: there is no deployment that ``rollback_of`` names.
     """
     try:
         _check(request)
@@ -106,7 +108,9 @@ def _check(request: DeploymentRequest) -> None:
 
 def _create(tx: Transaction, request: DeploymentRequest, minimum: int) -> Deployment:
     application_id = ensure_application(tx, request.application_name)
-    # A deployment is locked before its group, as its end does, so that neither waits for the other for ever.
+    # Deployments are locked before their group, as their end does, so that neither waits for the other for ever.
+    if request.rollback_of:
+        locked_deployment(tx, request.rollback_of)
     abandoned = _end_dead_deployment(tx, request)
     group = ensure_group(tx, request.deployment_group_id, application_id, request.deployment_group_name)
     _take_turn(tx, request)

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import random
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -14,9 +17,12 @@ from support.processes import LONGEST, in_processes
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     ActiveDeployment,
+    CodeDeployError,
     Owner,
+    abandon,
     active_deployment,
     ask_to_start,
+    conclude,
     create_deployment,
     current_owner,
     finish_instance,
@@ -25,10 +31,13 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_targets,
     list_deployments,
     record_event,
+    stop_deployment,
+    wait_for_group,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, StoreError, open_store
 
 PROCESSES = 16
+STEPS = 30
 
 
 def deploy_to(store: Store, deployment_id: str, instances: list[str], failing: set[str]) -> list[int]:
@@ -134,3 +143,49 @@ def test_a_group_is_held_by_one_deployment_at_a_time(store: Store) -> None:
     assert {deployment.status for deployment in deployments} == {"Succeeded"}
     times = sorted((deployment.create_time, deployment.complete_time or 0.0) for deployment in deployments)
     assert all(end <= begin for (_begin, end), (begin, _end) in zip(times, times[1:], strict=False))
+
+
+def one_step(store: Store, chance: random.Random, me: Owner) -> None:
+    """Do one thing that a controller or a worker may do, whether it is the time for it or not."""
+    deployment_id = chance.choice(list_deployments(store, limit=3)).deployment_id
+    instance = chance.choice("abcdef")
+    status = chance.choice(["Succeeded", "Failed"])
+    new = {"owner": chance.choice([me, GONE]), "rollback_of": chance.choice([None, deployment_id])}
+    steps: list[Callable[[], object]] = [
+        lambda: create_deployment(store, request("abcdef", "HalfAtATime", 2, **new)),
+        lambda: wait_for_group(store, GROUP_ID, "production", me, 0),
+        lambda: ask_to_start(store, deployment_id, instance),
+        lambda: record_event(store, deployment_id, instance, install_event()),
+        lambda: finish_instance(store, deployment_id, instance, status, [install_event()]),
+        lambda: stop_deployment(store, deployment_id, me),
+        lambda: conclude(store, deployment_id),
+        lambda: abandon(store, deployment_id, me),
+    ]
+    chance.choice(steps)()
+
+
+def take_steps(location: str, seed: int) -> list[str]:
+    """Take steps as chance has it; returns what the store could not do."""
+    store, chance, me = open_store(location), random.Random(seed), current_owner(run_id=str(seed))
+    problems = []
+    for _step in range(STEPS):
+        try:
+            one_step(store, chance, me)
+        except StoreError as error:
+            problems.append(str(error))
+        except CodeDeployError:
+            # Refused, as most steps out of order are.
+            continue
+    return problems
+
+
+def test_whatever_is_done_at_once_the_counts_agree_and_nobody_waits_for_ever(store: Store) -> None:
+    create_deployment(store, request("abcdef", "HalfAtATime"))
+    problems = in_processes(take_steps, [(store.location, seed) for seed in range(PROCESSES)])
+    assert problems == [[]] * PROCESSES
+    for deployment in list_deployments(store, limit=10000):
+        statuses = Counter(target.status for target in get_targets(store, deployment.deployment_id))
+        statuses["Failed"] += statuses.pop("Unknown", 0)
+        assert +Counter(deployment.deployment_overview) == +statuses
+        assert deployment.active is (deployment.status in ("Created", "InProgress"))
+    assert sum(deployment.active for deployment in list_deployments(store, limit=10000)) <= 1
