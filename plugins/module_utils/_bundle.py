@@ -6,7 +6,6 @@
 
 import errno
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._state import
     remove_tree,
     replace_file,
 )
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal, unseal
 
 Download = Callable[[str, Dict[str, str], str], str]
 
@@ -57,17 +57,13 @@ def download_bundle(
         os.rename(os.path.join(unpacked, top), paths.archive)
         os.rmdir(unpacked)
         files = {name[len(top) + 1 :]: digest for name, digest in files.items()}
-    record = json.dumps(manifest(paths.archive, files), separators=(",", ":"))
-    replace_file(paths.archive_manifest, record.encode("ascii"), 0o600)
+    replace_file(paths.archive_manifest, seal({"files": manifest(paths.archive, files)}), 0o600)
 
 
 def read_manifest(paths: DeploymentPaths) -> Optional[Dict[str, List[Any]]]:
     """Return what M(agentless.codedeploy.lifecycle_events) recorded of a deployment-archive, V(None) if nothing."""
-    content = read_file(paths.archive_manifest)
-    try:
-        return json.loads(content.decode("ascii")) if content else None
-    except ValueError:
-        return None
+    record = unseal(read_file(paths.archive_manifest))
+    return record["files"] if record else None
 
 
 def _single_top_folder(directory: str) -> Optional[str]:

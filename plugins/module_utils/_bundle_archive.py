@@ -12,6 +12,7 @@ from typing import IO, Any, Callable, Dict, List, Optional
 
 CHUNK = 1024 * 1024
 RATIO_FROM = 100 * 1024 * 1024
+DEEPEST = 200
 SETUID_SETGID = stat.S_ISUID | stat.S_ISGID
 
 
@@ -75,6 +76,8 @@ class Tree:
         if member.startswith("/"):
             raise BundleError(f"member {member!r} has an absolute name")
         parts = [part for part in member.split("/") if part not in ("", ".")]
+        if len(parts) > DEEPEST:
+            raise BundleError(f"member {member!r} is below more than {DEEPEST} folders")
         if ".." in parts or "\0" in member:
             raise BundleError(f"member {member!r} leaves the bundle")
         return "/".join(parts)

@@ -36,7 +36,7 @@ def recover_install(instructions: Any) -> bool:
     """
     try:
         return recover(instructions) != ""
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise InstallError(
             ["an interrupted Install could not be undone (%s): %s" % (instructions.journal, error)]
         ) from error
@@ -65,6 +65,25 @@ def plan_install(
     """
     if not dry_run:
         recover_install(instructions)
+    try:
+        return _plan(
+            archive_directory, spec, file_exists_behavior, instructions, archive_manifest, destination_root, dry_run
+        )
+    except RecursionError:
+        raise InstallError(["files: a path has too many folders in it to be followed"]) from None
+    except OSError as error:
+        raise InstallError(["%s: %s" % (error.strerror or error, error.filename)]) from error
+
+
+def _plan(
+    archive_directory: str,
+    spec: Dict[str, Any],
+    file_exists_behavior: str,
+    instructions: Any,
+    archive_manifest: ArchiveManifest,
+    destination_root: str,
+    dry_run: bool,
+) -> InstallPlan:
     recorded, old_contexts = read_previous(instructions)
     previous = PreviousFiles(recorded)
     system = FileSystemAfterCleanup(previous)

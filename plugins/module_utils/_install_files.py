@@ -128,6 +128,9 @@ class FileMapping:
 
     def expand(self, path: str, key: str) -> Optional[str]:
         """Return a path of the AppSpec absolute and normalised, below the destination root; None when it is no path."""
+        if "\0" in path:
+            self.problems.append("%s: must be a path, got %r" % (key, path))
+            return None
         if path.startswith("~"):
             self.problems.append("%s: %s: '~' stands for no folder here; write the whole path" % (key, path))
             return None

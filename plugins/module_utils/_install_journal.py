@@ -11,7 +11,6 @@ begun, all are undone. V(committed): the new version is in place, what is left o
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 from typing import Any, Dict, List
@@ -24,6 +23,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree
     lstat,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file, replace_file
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal, unseal
 
 STAGED = ".staged"
 _NOT_LINKABLE = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -31,7 +31,7 @@ _NOT_LINKABLE = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 def write_journal(instructions: Any, journal: Dict[str, Any]) -> None:
     """Put the journal on disk, for good."""
-    replace_file(instructions.journal, json.dumps(journal, separators=(",", ":")).encode("ascii"), 0o600)
+    replace_file(instructions.journal, seal(journal), 0o600)
     sync_folder(instructions.directory)
 
 
@@ -50,11 +50,17 @@ def recover(instructions: Any) -> str:
     :returns: "" when there was nothing, V(committed) when the new version is in place, else V(undone).
 
     :raises OSError: when it cannot be done; the journal stays, the next call goes on from there.
+    :raises ValueError: when the journal is not what was written; nothing it says is done then.
     """
     text = read_file(instructions.journal)
     if text is None:
         return ""
-    journal = json.loads(text.decode("ascii"))
+    journal = unseal(text)
+    if journal is None:
+        raise ValueError(
+            "the file is damaged; see that the files of the last deployment are as they should be, delete what"
+            " begins with .codedeploy- beside them, then delete the file"
+        )
     if journal["state"] == "commit":
         undo(instructions, journal)
     if journal["state"] == "committed":

@@ -19,6 +19,7 @@ from operator import attrgetter
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal, unseal
 
 Folders = Dict[str, Dict[str, Optional[str]]]
 SEMANAGE = "semanage\0"
@@ -63,14 +64,9 @@ def read_previous(instructions: Any) -> Tuple[Folders, List[List[Any]]]:
     cleanup = read_file(instructions.cleanup)
     if cleanup is None:
         return {}, []
-    text = read_file(instructions.manifest)
-    if text is not None:
-        try:
-            manifest = json.loads(text.decode("ascii"))
-            if manifest["cleanup"] == hashlib.sha256(cleanup).hexdigest():
-                return manifest["folders"], manifest["contexts"]
-        except (ValueError, KeyError, TypeError):
-            pass
+    manifest = unseal(read_file(instructions.manifest))
+    if manifest is not None and manifest["cleanup"] == hashlib.sha256(cleanup).hexdigest():
+        return manifest["folders"], manifest["contexts"]
     return _from_cleanup(cleanup)
 
 
@@ -82,7 +78,7 @@ def _from_cleanup(cleanup: bytes) -> Tuple[Folders, List[List[Any]]]:
     paths: List[str] = []
     contexts: List[List[Any]] = []
     for line in os.fsdecode(cleanup).split("\n")[:-1]:
-        if line.startswith(SEMANAGE):
+        if line.startswith(SEMANAGE) and "\0" not in line[len(SEMANAGE) :]:
             contexts.append([line[len(SEMANAGE) :], None])
         elif line.startswith("/"):
             paths.append(line)
@@ -90,10 +86,22 @@ def _from_cleanup(cleanup: bytes) -> Tuple[Folders, List[List[Any]]]:
             paths[-1] += "\n" + line
     folders: Folders = {}
     for path in paths:
-        folder, name = os.path.split(path)
+        folder, name = _split(path)
         if name:
             folders.setdefault(folder, {})[name] = None
     return folders, contexts
+
+
+def _split(path: str) -> Tuple[str, str]:
+    """Return folder and name of a line, without what is not needed to get there; no name for what cannot be one."""
+    if "//" in path or "/." in path or path.endswith("/") or "\0" in path:
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if not parts or parts[-1] == ".." or "\0" in path:
+            return "", ""
+        folder = "/" + "/".join(parts[:-1])
+        return os.path.realpath(folder) if ".." in parts else folder, parts[-1]
+    folder, _slash, name = path.rpartition("/")
+    return folder or "/", name
 
 
 def cleanup_text(folders: Iterable[Tuple[str, bool, Iterable[str]]], contexts: Iterable[List[Any]]) -> bytes:
@@ -130,4 +138,4 @@ def install_json_text(
 def manifest_text(cleanup: bytes, folders: Folders, contexts: List[List[Any]]) -> bytes:
     """Return the manifest that belongs to a cleanup file."""
     manifest = {"cleanup": hashlib.sha256(cleanup).hexdigest(), "folders": folders, "contexts": contexts}
-    return json.dumps(manifest, separators=(",", ":")).encode("ascii")
+    return seal(manifest)

@@ -49,6 +49,9 @@ class Rule:
             ):
                 yield "%s.%s: only root may give files to %r; deploy with become" % (self.key, what, name)
             setattr(self, "uid" if what == "owner" else "gid", number)
+        for what, texts in (("acls", self.acls or ()), ("context", (self.context or {}).values())):
+            if any("\0" in str(text) for text in texts):
+                yield "%s.%s: a command cannot be given a NUL character; remove it" % (self.key, what)
 
     def attributes(self, mode: int, uid: int, gid: int, is_folder: bool) -> Tuple[int, int, int]:
         """Return mode, uid and gid of an object after this rule (without ACL).
@@ -87,14 +90,14 @@ def shown_mode(mode: int, acl: List[str]) -> int:
 def _uid(name: Any) -> Optional[int]:
     try:
         return pwd.getpwnam(name).pw_uid if isinstance(name, str) else None
-    except KeyError:
+    except (KeyError, ValueError):
         return None
 
 
 def _gid(name: Any) -> Optional[int]:
     try:
         return grp.getgrnam(name).gr_gid if isinstance(name, str) else None
-    except KeyError:
+    except (KeyError, ValueError):
         return None
 
 

@@ -13,7 +13,8 @@ from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import proven
 
 FOLDER, OTHER, DANGLING, ABSENT = "folder", "other", "dangling", "absent"
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+_DEEP = 400
 
 
 def lstat(path: str) -> Optional[os.stat_result]:
@@ -60,6 +61,8 @@ def real_path(path: str, known: Dict[str, str]) -> str:
     if path == "/":
         return path
     if path not in known:
+        if path.count("/") > _DEEP:
+            return os.path.realpath(path)
         parent, name = os.path.split(path)
         real = join(real_path(parent, known), name)
         known[path] = os.path.realpath(real) if is_link(real) else real

@@ -5,7 +5,6 @@
 """Run lifecycle events of a deployment on an instance: which revision each takes, what follows from a failure."""
 
 import base64
-import json
 import os
 import time
 import traceback
@@ -22,6 +21,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._state import
     folder_name,
     read_file,
 )
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import unseal
 
 BEFORE_TRAFFIC = ("BeforeBlockTraffic", "AfterBlockTraffic")
 OF_PREVIOUS_REVISION = BEFORE_TRAFFIC + ("ApplicationStop",)
@@ -147,7 +147,7 @@ class Lifecycle:
             if paths is None or paths.directory == self.paths.directory or self.options.get("previous_appspec"):
                 continue
             path = self._appspec_file(paths)
-            if path and not os.path.exists(paths.appspec):
+            if path and unseal(read_file(paths.appspec)) is None:
                 content = base64.b64encode(read_file(path) or b"").decode("ascii")
                 return {"path": path, "content": content}
         return None
@@ -168,9 +168,9 @@ class Lifecycle:
         current = paths.directory == self.paths.directory
         spec = None
         if os.path.isdir(paths.archive):
-            kept = read_file(paths.appspec)
+            kept = unseal(read_file(paths.appspec))
             given = self.options.get("appspec" if current else "previous_appspec")
-            spec = given if given and (current or not kept) else json.loads(kept.decode("ascii")) if kept else None
+            spec = given if given and (current or not kept) else kept
         if spec is None:
             name = self.options.get("appspec_filename") or APPSPEC_FILENAMES[0]
             raise EventError(

@@ -60,13 +60,16 @@ class EventLog:
 
 
 def read_lines(data: bytes) -> List[Dict[str, Any]]:
-    """Return the objects of an event log's text; a last line that is not complete is left out."""
+    """Return the objects of an event log's text; what is no line of ours, or not a whole one, is left out."""
     result = []
-    for line in data.split(b"\n")[:-1]:
+    for text in data.split(b"\n")[:-1]:
         try:
-            result.append(json.loads(line.decode("utf-8")))
-        except ValueError:
+            line = json.loads(text.decode("utf-8"))
+        except (ValueError, RecursionError):
             continue
+        fields = (line.get("status"), line.get("lifecycle_event_name", "")) if isinstance(line, dict) else (None,)
+        if all(isinstance(field, str) for field in fields):
+            result.append(line)
     return result
 
 
@@ -89,7 +92,7 @@ def summary(events: List[str], lines: List[Dict[str, Any]]) -> Dict[str, Any]:
         )
     return {
         "status": last["status"] if last else "InProgress",
-        "failed_event": last["failed_event"] if last else None,
+        "failed_event": last.get("failed_event") if last else None,
         "events": result,
         "changed": any(not line.get("noop") for line in latest.values()),
     }

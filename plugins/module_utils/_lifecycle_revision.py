@@ -4,7 +4,6 @@
 
 """The two lifecycle events that are not hooks: DownloadBundle and Install."""
 
-import json
 import os
 from contextlib import suppress
 from typing import Any, Dict
@@ -23,6 +22,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install impo
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import HOOK_EVENTS, EventError, Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import replace_file
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal
 
 
 class Revision:
@@ -67,7 +67,7 @@ class Revision:
             raise EventError(str(error)) from error
         spec = self._options.get("appspec")
         if spec:
-            replace_file(paths.appspec, json.dumps(spec).encode("ascii"), 0o600)
+            replace_file(paths.appspec, seal(spec), 0o600)
 
     def _rules(self) -> Rules:
         return Rules(

@@ -118,8 +118,8 @@ class DeploymentRoot:
 
     def pointer(self, path: str) -> Optional[str]:
         """Return the deployment folder that a C(_last_successful_install) or C(_most_recent_install) file names."""
-        content = read_file(path)
-        return os.fsdecode(content.strip()) or None if content else None
+        directory = os.fsdecode((read_file(path) or b"").strip())
+        return directory if directory and "\0" not in directory else None
 
     def point(self, path: str, directory: str) -> None:
         """Make a pointer file name a deployment folder (no newline, as the agent)."""
@@ -180,7 +180,7 @@ class DeploymentRoot:
         :raises StateError: while the agent runs or has a deployment in progress.
         """
         pid = read_file(self.agent_pid_file)
-        if pid and pid.strip().isdigit() and b"codedeploy" in (read_file(f"/proc/{int(pid)}/cmdline") or b""):
+        if pid and len(pid) < 20 and pid.strip().isdigit() and b"codedeploy" in (read_file(f"/proc/{int(pid)}/cmdline") or b""):
             raise StateError(
                 f"the CodeDeploy agent is running on this instance (process {int(pid)}, {self.agent_pid_file}); "
                 "stop and disable it first: systemctl disable --now codedeploy-agent"

@@ -151,15 +151,26 @@ def _complete_lines(text: str) -> tuple[list[dict[str, Any]], int]:
     """Return the parsed lines and the bytes they take; an unfinished last line is left for later."""
     lines = []
     length = 0
-    for line in text.split("\n"):
-        if not line.strip():
-            continue
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
+    found = [line for line in text.split("\n") if line.strip()]
+    for number, line in enumerate(found):
+        parsed = _parsed(line)
+        if parsed is not None:
+            lines.append(parsed)
+        elif number == len(found) - 1:
             break
         length += len(line.encode("utf-8", "surrogateescape")) + 1
     return lines, length
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """Return the object of a line of the event log, None for what is no such line."""
+    try:
+        parsed = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("status"), str):
+        return None
+    return parsed if isinstance(parsed.get("lifecycle_event_name", ""), str) else None
 
 
 def _runs(state: str, process: dict[str, Any] | None) -> bool:

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.install_trees import Instance, Tree, permission
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils import _install
+from ansible_collections.agentless.codedeploy.plugins.module_utils import _install, _install_journal
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError
 
 NAMES = st.sampled_from(["a", "b", "c ", " d", "e\n", os.fsdecode(b"\xff"), "-f", "g*"])
@@ -200,9 +200,8 @@ def test_a_running_program_can_be_replaced(tmp_path: Path) -> None:
 def test_a_dry_run_says_that_an_interrupted_install_comes_first(tmp_path: Path) -> None:
     made = Instance(tmp_path)
     made.deploy("one", {"a": "1"})
-    Path(made.instructions.journal).write_text(
-        '{"state":"staging","prefix":".codedeploy-x-","folders":[],"operations":[]}'
-    )
+    journal = {"state": "staging", "prefix": ".codedeploy-x-", "folders": [], "operations": []}
+    _install_journal.write_journal(made.instructions, journal)
     plan = made.plan(tmp_path / "one", dry_run=True)
     assert "an interrupted Install would be undone first" in plan.warnings[0]
     assert os.path.exists(made.instructions.journal)
