@@ -12,6 +12,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._conclude_deployment import (
+    conclude_in_play,
+    deployments_to_conclude,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
     Prepared,
     fleet_of,
@@ -19,11 +23,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deplo
     record,
     settle,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
-    conclude,
-    get_group,
-    get_targets,
-)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group, get_targets
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import (
     deployment_of_run,
@@ -78,7 +78,7 @@ class ActionModule(ActionBase):
         try:
             store = open_store(arguments["store"])
             if arguments["state"] == "concluded":
-                return self._conclude(store, arguments)
+                return self._conclude(store, arguments, task_vars or {})
             return self._create(store, arguments, task_vars or {})
         except CodeDeployError as error:
             raise AnsibleActionFail(f"{error.code}: {error.message}") from error
@@ -124,17 +124,36 @@ class ActionModule(ActionBase):
         )
         return {"changed": True, "deployment_id": "", "status": "Created", "plan": plan}
 
-    def _conclude(self, store: Store, arguments: dict[str, Any]) -> dict[str, Any]:
-        if self._task.check_mode or not arguments["deployment_id"]:
+    def _conclude(self, store: Store, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        if self._task.check_mode or arguments["deployment_id"] == "":
             return {"changed": False, "skipped": True, "msg": "check mode: there is no deployment to conclude"}
-        deployment = conclude(store, arguments["deployment_id"])
-        text = verdict_text(deployment, get_targets(store, deployment.deployment_id), inventory_options())
-        succeeded = deployment.status == "Succeeded"
-        self._display.display(text, color="green" if succeeded else "red")
-        result: dict[str, Any] = {"changed": False, "deployment_id": deployment.deployment_id}
-        result["status"] = deployment.status
-        if not succeeded:
-            error = deployment.error_information or {}
-            message = f"Deployment {deployment.deployment_id} {deployment.status}: {error.get('code', '')}"
-            result.update(failed=True, msg=message)
-        return result
+        run, wanted = this_run(self), arguments["deployment_id"]
+        if wanted is None:
+            group, application = arguments["deployment_group"], arguments["application_name"]
+            found = deployments_to_conclude(store, run, application, group)
+            if not found:
+                return {"changed": False, "skipped": True, "msg": "this run has made no deployment"}
+            identifiers = [deployment.deployment_id for deployment in found]
+        else:
+            identifiers = [wanted]
+        hosts, present = task_vars.get("ansible_play_hosts_all", []), task_vars.get("ansible_play_hosts", [])
+        return self._concluded(store, [conclude_in_play(store, one, run, hosts, present) for one in identifiers])
+
+    def _concluded(self, store: Store, deployments: list[Deployment]) -> dict[str, Any]:
+        """Print the verdicts; the result has the last deployment, and failed unless each has succeeded or goes on."""
+        messages = []
+        for deployment in deployments:
+            targets = get_targets(store, deployment.deployment_id)
+            if deployment.active:
+                pending = [target.target_id for target in targets if target.status in ("Pending", "InProgress")]
+                self._display.display(f"Deployment {deployment.deployment_id} goes on, with {', '.join(pending)}")
+                continue
+            text = verdict_text(deployment, targets, inventory_options())
+            succeeded = deployment.status == "Succeeded"
+            self._display.display(text, color="green" if succeeded else "red")
+            if not succeeded:
+                code = (deployment.error_information or {}).get("code", "")
+                messages.append(f"Deployment {deployment.deployment_id} {deployment.status}: {code}")
+        last = deployments[-1]
+        result: dict[str, Any] = {"changed": False, "deployment_id": last.deployment_id, "status": last.status}
+        return {**result, "failed": True, "msg": "; ".join(messages)} if messages else result

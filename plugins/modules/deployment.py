@@ -13,7 +13,9 @@ description:
     all findings come in one report. Then the deployment is recorded with all its instances as V(Pending), and the
     deployment group is taken. Within one play this happens once; a further call returns the same deployment.
   - With O(state=concluded) the deployment is ended. Instances that never arrived are failed or skipped as CodeDeploy
-    does with instances that do not answer. The task fails when the deployment did not succeed.
+    does with instances that do not answer. The task fails when the deployment did not succeed. In the play that deploys
+    only those instances are failed that have dropped out of it, so that its other batches go on; conclude the rest in a
+    play behind it.
   - Use it with C(run_once). M(agentless.codedeploy.deploy_instance) does the work on each instance in between.
 extends_documentation_fragment:
   - agentless.codedeploy._attributes
@@ -33,7 +35,9 @@ options:
     choices: [created, concluded]
     default: created
   deployment_id:
-    description: Which deployment to conclude.
+    description:
+      - Which deployment to conclude. Default those that this run of ansible-playbook has made, and those that were left
+        by a controller that is dead, of O(application_name) and O(deployment_group) when these are given.
     type: str
   application_name:
     description:
