@@ -3,6 +3,8 @@
 PYTHON ?= python3
 KEEP ?=
 BENCH ?=
+FUZZ ?=
+FUZZ_SECONDS ?= 60
 
 # Ansible's commands keep their files in the home directory unless told otherwise.
 export ANSIBLE_HOME := $(CURDIR)/build/ansible
@@ -13,7 +15,7 @@ archive := build/agentless-codedeploy-$(version).tar.gz
 sources := galaxy.yml README.md LICENSE CHANGELOG.md \
     $(shell find meta plugins roles playbooks docs changelogs extensions -name __pycache__ -prune -o -print 2>/dev/null)
 
-.PHONY: help setup demo test lint sanity unit test-matrix bench clean
+.PHONY: help setup demo test lint sanity unit test-matrix bench fuzz clean
 
 help:
 	@echo 'make setup        .venv with ansible-core, this collection and the tools for the tests'
@@ -21,6 +23,7 @@ help:
 	@echo 'make test         all tests with the newest ansible-core that $(PYTHON) serves'
 	@echo 'make test-matrix  the supported ansible-cores and Pythons of instances that are found on this machine'
 	@echo 'make bench        measure, and compare with the limits (BENCH=--help: what else it takes)'
+	@echo 'make fuzz         look for inputs that break it (FUZZ_SECONDS=600: longer; FUZZ=archives: one target)'
 	@echo 'make clean        remove everything that these made'
 
 setup: .venv/collection .venv/tools
@@ -75,6 +78,13 @@ test-matrix: setup
 
 bench: setup
 	PYTHONPATH=tests .venv/bin/python -m benchmark $(BENCH)
+
+.venv/fuzz: tests/fuzz/requirements.txt .venv/tools
+	.venv/bin/python -m pip install --quiet --upgrade --requirement tests/fuzz/requirements.txt
+	@touch $@
+
+fuzz: setup .venv/fuzz
+	FUZZ_SECONDS=$(FUZZ_SECONDS) PYTHONPATH=tests .venv/bin/python -m fuzz $(FUZZ)
 
 clean:
 	rm -rf .venv .venv-matrix build .mypy_cache .pytest_cache .ruff_cache .hypothesis
