@@ -20,6 +20,7 @@ FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 5.0
 VANISHED = "the process of the lifecycle events ended without a result: it was killed, or the instance was restarted"
 ENDED = ("Succeeded", "Failed")
+_BEGIN = "agentless.codedeploy events:"
 _MARK = "agentless.codedeploy process:"
 
 EventListener = Callable[[dict[str, Any]], None]
@@ -41,8 +42,10 @@ def read_event_log(
     else:
         path = shlex.quote(lock)
         sign = f"if test -e {path} && command -v flock >/dev/null && ! flock -n {path} true; then echo running; fi"
-    answer = raw(f"tail -c +{offset + 1} {shlex.quote(log)} 2>/dev/null; echo; echo {shlex.quote(_MARK)}; {sign}")
-    text, mark, state = answer.rpartition(_MARK)
+    tail = f"tail -c +{offset + 1} {shlex.quote(log)} 2>/dev/null"
+    answer = raw(f"echo {shlex.quote(_BEGIN)}; {tail}; echo; echo {shlex.quote(_MARK)}; {sign}")
+    # Before the beginning may stand what a shell's profile says, or sudo.
+    text, mark, state = answer.partition(_BEGIN)[2].rpartition(_MARK)
     if not mark:
         raise AnsibleConnectionFailure("the instance did not answer")
     lines, length = _complete_lines(text)
@@ -151,7 +154,8 @@ def _complete_lines(text: str) -> tuple[list[dict[str, Any]], int]:
     """Return the parsed lines and the bytes they take; an unfinished last line is left for later."""
     lines = []
     length = 0
-    found = [line for line in text.split("\n") if line.strip()]
+    # ssh gives commands a terminal, which ends lines with a carriage return too.
+    found = [line.rstrip("\r") for line in text.split("\n") if line.strip()]
     for number, line in enumerate(found):
         parsed = _parsed(line)
         if parsed is not None:

@@ -55,3 +55,29 @@ def test_connection_lost_in_mid_event(controller: Controller, light_hosts: Hosts
     assert statuses(controller, deployment["deploymentId"]) == {"web1": "Succeeded"}
     assert events(controller, deployment["deploymentId"], "web1")["BeforeInstall"]["status"] == "Succeeded"
     assert host.run("cat", "/srv/trace") == "once\n"
+
+
+def test_events_that_take_long(controller: Controller, light_hosts: Hosts, tmp_path: Path) -> None:
+    hosts = light_hosts(1)
+    hold = "touch /srv/{0}; while [ ! -e /srv/{0}-release ]; do sleep 0.1; done".format
+    scripts = {event: hold(event) for event in ("AfterInstall", "ApplicationStart", "ValidateService")}
+    application = Application(tmp_path / "application", "1", **scripts)
+    inventory = hosts.inventory(tmp_path / "inventory.yml", "web")
+    arguments = controller.playbook_arguments(
+        DEPLOY, inventory, deploy_group="web", deploy_revision=application.folder, deploy_poll_after=0
+    )
+    running = controller.start("ansible-playbook", *arguments, PYTHONUNBUFFERED="1")
+    assert running.stdout is not None
+    before = {"Install": "AfterInstall", "AfterInstall": "ApplicationStart", "ApplicationStart": "ValidateService"}
+    output = ""
+    for line in running.stdout:
+        output += line
+        for event, following in before.items():
+            # Only when the controller has seen one event does the next one end, so that the log is read many times.
+            if line.startswith(f"web1: {event} Succeeded"):
+                hosts[0].run("touch", f"/srv/{following}-release")
+    assert running.wait() == 0, output
+    (deployment,) = deployments(controller)
+    recorded = events(controller, deployment["deploymentId"], "web1")
+    assert {event["status"] for event in recorded.values()} == {"Succeeded"}
+    assert "web1: ValidateService Succeeded" in output

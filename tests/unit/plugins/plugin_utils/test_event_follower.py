@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
+import os
+import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +53,29 @@ def started(log: Path, process: subprocess.Popen[bytes], events: list[str]) -> d
     }
 
 
-def follow_writer(log: Path, lines: list[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+def terminal(command: str) -> str:
+    """Run a command as ssh does for a user who becomes another one: in a terminal, after what the login says."""
+    said = "echo sudo: unable to resolve host web1 >&2; echo Welcome; "
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(["sh", "-c", said + command], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        output = b""
+        with contextlib.suppress(OSError):  # that is how a terminal ends
+            while data := os.read(ours, 65536):
+                output += data
+    os.close(ours)
+    return output.decode()
+
+
+def follow_writer(
+    log: Path, lines: list[dict[str, Any]], raw: Callable[[str], str] = shell
+) -> tuple[dict[str, Any], list[str]]:
     """Follow a process that writes these lines and then ends."""
     log.write_text('{"finished": true, "status": "Failed", "of": "an earlier call"}\n')
     told: list[str] = []
     with subprocess.Popen([sys.executable, "-c", WRITER, str(log), json.dumps(lines)]) as process:
         answer = started(log, process, ["BeforeInstall", "Install", "AfterInstall"])
-        events = follow(shell, answer, str(log.parent / "lock"), None)
+        events = follow(raw, answer, str(log.parent / "lock"), None)
         result = followed(events, answer, lambda event: told.append(event["lifecycle_event_name"]))
     return result, told
 
@@ -72,6 +92,15 @@ def test_events_that_end(tmp_path: Path) -> None:
     assert told == ["BeforeInstall", "Install"]
     assert (result["status"], result["failed_event"]) == ("Failed", "Install")
     assert [event["status"] for event in result["events"]] == ["Succeeded", "Failed", "Skipped"]
+
+
+def test_a_terminal_changes_nothing(tmp_path: Path) -> None:
+    names = [f"Event{number}" for number in range(30)]
+    lines = [line(name, status) for name in names for status in ("InProgress", "Succeeded")]
+    lines.append({"finished": True, "status": "Succeeded", "failed_event": None})
+    result, told = follow_writer(tmp_path / "events.jsonl", lines, terminal)
+    assert told == names
+    assert result["status"] == "Succeeded"
 
 
 def test_process_that_dies(tmp_path: Path) -> None:
