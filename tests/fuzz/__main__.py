@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,8 @@ import collection_loader
 COLLECTION = "ansible_collections.agentless.codedeploy"
 KEPT = Path(collection_loader.CHECKOUT) / "build" / "fuzz"
 LONGEST_SECONDS = 60
+LONGEST_INPUT = 16384
+SEEDS, SEED_SIZE = 40, 4096
 LARGEST_MEGABYTES = 2048
 TARGETS = ("appspec-bytes", "appspec-texts", "archive-bytes", "archives", "state-files", "installs")
 
@@ -38,7 +41,9 @@ def target(name: str) -> tuple[Callable[[bytes], object], list[bytes]]:
         "state-files": test_fuzz.test_state_files,
         "installs": test_fuzz.test_installs,
     }
-    return tests[name].hypothesis.fuzz_one_input, []  # type: ignore[attr-defined]  # Hypothesis adds it
+    # Hypothesis takes its choices from the bytes, and needs many of them for anything but the smallest input.
+    seeds = [random.Random(number).randbytes(SEED_SIZE) for number in range(SEEDS)]
+    return tests[name].hypothesis.fuzz_one_input, seeds  # type: ignore[attr-defined]  # Hypothesis adds it
 
 
 def run(name: str, seconds: int) -> None:
@@ -54,6 +59,7 @@ def run(name: str, seconds: int) -> None:
         (corpus / f"seed-{number}").write_bytes(seed)
     options = [
         f"-max_total_time={seconds}",
+        f"-max_len={LONGEST_INPUT}",
         f"-timeout={LONGEST_SECONDS}",
         f"-rss_limit_mb={LARGEST_MEGABYTES}",
         f"-artifact_prefix={KEPT}/{name}-failed-",
