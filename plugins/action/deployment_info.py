@@ -61,7 +61,7 @@ class ActionModule(ActionBase):
         try:
             data, lines = self._read(open_store(arguments["store"]), arguments)
         except CodeDeployError as error:
-            raise AnsibleActionFail(f"{error.code}: {error.message}") from error
+            raise AnsibleActionFail(f"{error.code}: {error.message}") from None
         write_report(arguments, lines, data)
         return {"changed": False, **data}
 

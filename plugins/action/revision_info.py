@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
                 deployed=arguments["deployed"],
             )
         except CodeDeployError as error:
-            raise AnsibleActionFail(f"{error.code}: {error.message}") from error
+            raise AnsibleActionFail(f"{error.code}: {error.message}") from None
         data = {"revisions": [revision_info(revision) for revision in revisions]}
         write_report(arguments, revision_lines(revisions), data)
         return {"changed": False, **data}

@@ -30,7 +30,7 @@ def appspec(text: Any) -> dict[str, Any]:
     try:
         return parse_appspec_file(data)
     except AppSpecError as error:
-        raise AnsibleFilterError(f"The AppSpec file has errors:\n{error}") from error
+        raise AnsibleFilterError(f"The AppSpec file has errors:\n{error}") from None
 
 
 class FilterModule:

@@ -25,7 +25,7 @@ def batch_size(hosts: Any, config: Any = "CodeDeployDefault.OneAtATime") -> int:
     try:
         return batch_size_of(hosts, config)
     except CodeDeployError as error:
-        raise AnsibleFilterError(f"agentless.codedeploy.batch_size: {error.code}: {error.message}") from error
+        raise AnsibleFilterError(f"agentless.codedeploy.batch_size: {error.code}: {error.message}") from None
 
 
 class FilterModule:

@@ -28,7 +28,7 @@ def max_fail_percentage(hosts: Any, config: Any = "CodeDeployDefault.OneAtATime"
     try:
         size = batch_size_of(hosts, config)
     except CodeDeployError as error:
-        raise AnsibleFilterError(f"agentless.codedeploy.max_fail_percentage: {error.code}: {error.message}") from error
+        raise AnsibleFilterError(f"agentless.codedeploy.max_fail_percentage: {error.code}: {error.message}") from None
     return -(-100 * (size - 1) // size)
 
 

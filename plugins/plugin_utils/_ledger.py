@@ -120,6 +120,7 @@ def _too_many_failed(state: LedgerState) -> str:
 
 def _too_few_healthy(state: LedgerState) -> str:
     return (
-        f"Only {state.healthy_available} instances not in work are healthy and {state.minimum_healthy} must stay "
-        "healthy, so that no healthy instance may be taken out of service."
+        f"{state.healthy_available} of {state.total} instances are healthy and not in work, and "
+        f"{state.minimum_healthy} must stay healthy, so that no healthy one may be taken out of service. Deploy to the others "
+        "first (without --limit), or with another deployment configuration."
     )

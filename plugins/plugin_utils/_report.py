@@ -40,4 +40,4 @@ def write_report(arguments: dict[str, Any], lines: Sequence[str], data: dict[str
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(text + "\n")
     except OSError as error:
-        raise AnsibleActionFail(f"the report cannot be written to {os.path.abspath(path)}: {error.strerror}") from error
+        raise AnsibleActionFail(f"the report cannot be written to {os.path.abspath(path)}: {error.strerror}") from None

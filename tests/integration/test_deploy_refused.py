@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -195,3 +196,14 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     while not path.exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.05)
+
+
+def test_a_record_that_cannot_be_written_is_said_once(
+    controller: Controller, local_fleet: Fleets, tmp_path: Path
+) -> None:
+    fleet = local_fleet(1)
+    application = Application(tmp_path / "application", "1")
+    (tmp_path / "file").touch()
+    result = deploy(controller, fleet, application.folder, deploy_store=tmp_path / "file" / "deployments.sqlite")
+    assert_refused(result, fleet, f"Store {tmp_path}/file/deployments.sqlite", "choose another")
+    assert [message.count("Store ") for message in re.findall(r'"msg": "([^"]*)"', result.stdout)] == [1]

@@ -105,7 +105,7 @@ def test_a_group_that_begins_below_the_minimum_mends_its_unhealthy_instances_fir
     verdict = conclusion(lost)
     assert decision.action == "stop"
     assert verdict and (verdict.status, verdict.code) == ("Failed", "HEALTH_CONSTRAINTS")
-    assert "Only 1 instances not in work are healthy and 3 must stay healthy" in decision.reason
+    assert "1 of 4 instances are healthy and not in work, and 3 must stay healthy" in decision.reason
 
 
 def test_stop() -> None:
