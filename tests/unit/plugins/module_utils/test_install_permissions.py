@@ -205,6 +205,16 @@ class TestModesAndOwners:
         assert instance.installed(times=True) == before
         assert instance.leftovers() == []
 
+    def test_what_was_overwritten_comes_back_when_install_fails(self, instance: Instance) -> None:
+        (instance.destination / "a.txt").write_text("somebody else's")
+        (instance.destination / "a.txt").chmod(0o600)
+        before = instance.installed(times=True)
+        spec = instance.spec([permission(instance.destination / "link", mode="600")])
+        with pytest.raises(InstallError, match="the previous version was restored"):
+            instance.deploy("one", {"a.txt": "new", "link": ("link", "nowhere")}, spec, "OVERWRITE")
+        assert instance.installed(times=True) == before
+        assert instance.leftovers() == []
+
 
 class TestAcls:
     """``setfacl`` and ``getfacl`` are the system's own (package acl)."""
@@ -267,6 +277,16 @@ class TestAcls:
             deployed(instance, permission(instance.destination, acls=["user:nosuchuser:r--"]))
         assert modes(instance) == {}
         assert instance.leftovers() == []
+
+    @pytest.mark.parametrize("name", ["a b", "-bR", "$(touch ran)", "'; touch ran; '", "new\nline", 'q"uote'])
+    def test_names_are_never_part_of_a_command(
+        self, instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        entry = permission(instance.destination, pattern="*", type=["file"], acls=["user:nobody:r--"])
+        deployed(instance, entry, tree={name: "a"})
+        assert "user:nobody:r--" in getfacl(instance.destination / name)
+        assert not (tmp_path / "ran").exists()
 
     def test_without_setfacl(self, instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", "/nonexistent")
