@@ -11,7 +11,7 @@ import tarfile
 import pytest
 from support.controller import Controller
 
-PARTS = {"CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md"}
+PARTS = {"CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md"}
 FOLDERS = {"changelogs", "docs", "extensions", "meta", "playbooks", "plugins", "roles"}
 
 
