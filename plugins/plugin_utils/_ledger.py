@@ -121,6 +121,6 @@ def _too_many_failed(state: LedgerState) -> str:
 def _too_few_healthy(state: LedgerState) -> str:
     return (
         f"{state.healthy_available} of {state.total} instances are healthy and not in work, and "
-        f"{state.minimum_healthy} must stay healthy, so that no healthy one may be taken out of service. Deploy to the others "
-        "first (without --limit), or with another deployment configuration."
+        f"{state.minimum_healthy} must stay healthy, so that no healthy one may be taken out of service. "
+        "Deploy to the others first (without --limit), or with another deployment configuration."
     )
