@@ -18,6 +18,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._conclude_dep
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
     Prepared,
+    Settings,
     fleet_of,
     prepare,
     record,
@@ -25,6 +26,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deplo
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group, get_targets
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import (
     deployment_of_run,
     plan_of_deployment,
@@ -93,10 +95,27 @@ class ActionModule(ActionBase):
             raise PreflightError("deploy_group is not set: name the group of the inventory that is deployed to")
         settings = settle(arguments, str(group))
         run = this_run(self)
-        joined = deployment_of_run(store, settings, run)
-        if joined is not None:
-            return self._created(store, joined, changed=False)
-        fleet = fleet_of(str(group), task_vars["groups"], task_vars["ansible_play_hosts_all"])
+        try:
+            joined = deployment_of_run(store, settings, run)
+            if joined is None:
+                return self._create_new(store, settings, str(group), arguments, task_vars, run)
+        except (CodeDeployError, PreflightError):
+            # Strategies that know no run_once let several hosts come here at once: one creates it, the others join.
+            joined = deployment_of_run(store, settings, run)
+            if joined is None:
+                raise
+        return self._created(store, joined, changed=False)
+
+    def _create_new(
+        self,
+        store: Store,
+        settings: Settings,
+        group: str,
+        arguments: dict[str, Any],
+        task_vars: dict[str, Any],
+        run: Owner,
+    ) -> dict[str, Any]:
+        fleet = fleet_of(group, task_vars["groups"], task_vars["ansible_play_hosts_all"])
         headers = {str(key): str(value) for key, value in arguments["revision_headers"].items()}
         prepared = prepare(store, settings, fleet, headers, revision_folders(task_vars))
         for warning in prepared.warnings:

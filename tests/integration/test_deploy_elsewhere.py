@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
 from support.applications import Application, installed_version
 from support.controller import Controller
@@ -31,7 +32,8 @@ def playbook(path: Path, *plays: dict[str, object]) -> Path:
     return path
 
 
-def test_role_with_serial(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["linear", "free", "host_pinned"])
+def test_role_with_serial(controller: Controller, local_fleet: Fleets, tmp_path: Path, strategy: str) -> None:
     fleet = local_fleet(4)
     Application(tmp_path / "application", "1")
     role = {"role": "agentless.codedeploy.deploy", "deploy_application": "HollowWeb", "deploy_config": "HalfAtATime"}
@@ -39,6 +41,7 @@ def test_role_with_serial(controller: Controller, local_fleet: Fleets, tmp_path:
     play = {
         "hosts": "web",
         "gather_facts": False,
+        "strategy": strategy,
         "serial": 2,
         "roles": [{**role, "deploy_revision": "application"}],
         "post_tasks": [own],
