@@ -159,6 +159,16 @@ def test_every_row_of_the_weaknesses_names_a_test() -> None:
     assert [row[0] for row in table if not re.search(r"`[\w/]+\.py::\w+`", row[3])] == []
 
 
+def test_every_recorded_difference_is_in_a_row() -> None:
+    listed = yaml.safe_load((CHECKOUT / "tests/conformance/differences.yml").read_text())
+    # A case is named by its number, an AppSpec text by its name.
+    recorded = {name.partition("-")[0] for name in listed["cases"]} | {entry["name"] for entry in listed["appspec"]}
+    headings = re.findall(r"^## (.*)$", (CHECKOUT / "docs" / "differences.md").read_text(), flags=re.MULTILINE)
+    table = [row for heading in headings for row in rows("differences.md", heading)]
+    assert {len(row) for row in table} == {4}
+    assert {name for row in table for name in row[3].split(", ") if name} == recorded
+
+
 def test_examples_are_playbooks_that_ansible_accepts(collections_path: Path, tmp_path: Path) -> None:
     """Ansible checks names of modules, roles and keywords; its message names the example's file."""
     for place, playbook in playbooks().items():
