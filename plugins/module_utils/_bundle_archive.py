@@ -8,7 +8,13 @@ import hashlib
 import os
 import shutil
 import stat
-from typing import IO, Any, Callable, Dict, List, Optional
+from typing import IO, Any, Callable, Dict, Optional
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
+    Listing,
+    file_record,
+    listing,
+)
 
 CHUNK = 1024 * 1024
 RATIO_FROM = 100 * 1024 * 1024
@@ -279,17 +285,10 @@ def _mode_setter(mode: int) -> Callable[[int], None]:
     return lambda descriptor: os.fchmod(descriptor, mode)
 
 
-def manifest(top: str, files: Dict[str, str]) -> Dict[str, List[Any]]:
-    """Return C({relative path: [sha256, size, mode, mtime_ns, ctime_ns, inode]}) of unpacked files."""
-    result: Dict[str, List[Any]] = {}
+def manifest(top: str, files: Dict[str, str]) -> Dict[str, Listing]:
+    """Return C({relative path of a folder: listing}) of unpacked files, see C(_file_record); the top folder is ""."""
+    result: Dict[str, Dict[str, str]] = {}
     for relative, digest in files.items():
-        status = os.lstat(os.path.join(top, relative))
-        result[relative] = [
-            digest,
-            status.st_size,
-            stat.S_IMODE(status.st_mode),
-            status.st_mtime_ns,
-            status.st_ctime_ns,
-            status.st_ino,
-        ]
-    return result
+        folder, _slash, name = relative.rpartition("/")
+        result.setdefault(folder, {})[name] = file_record(digest, os.lstat(os.path.join(top, relative)))
+    return {folder: listing(records) for folder, records in result.items()}

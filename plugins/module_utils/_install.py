@@ -4,9 +4,11 @@
 
 """The Install event: plan it, and carry the plan out."""
 
+import contextlib
+import gc
 import os
 import shutil
-from typing import Any, Dict
+from typing import Any, Dict, Iterator
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_apply import Installation
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import ArchiveManifest, FileMapping
@@ -42,6 +44,19 @@ def recover_install(instructions: Any) -> bool:
         ) from error
 
 
+@contextlib.contextmanager
+def _no_search_for_garbage() -> Iterator[None]:
+    """Keep Python from searching what a plan holds for cycles again and again; there are none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_no_search_for_garbage()
 def plan_install(
     archive_directory: str,
     spec: Dict[str, Any],
@@ -59,7 +74,7 @@ def plan_install(
     :param spec: the parsed AppSpec.
     :param file_exists_behavior: the deployment's; the AppSpec's own goes first.
     :param instructions: C(InstructionFiles) of the deployment group.
-    :param archive_manifest: C({path: [sha256, size, mode, mtime_ns, ctime_ns, inode]}) of the unpacked files, or None.
+    :param archive_manifest: C({folder: {name: record}}) of the unpacked files, folders relative to it, or None.
     :param destination_root: is put before every destination and object, so that instances can share a machine.
     :raises InstallError: with all problems, and the plan as far as it got.
     """
@@ -120,6 +135,7 @@ def _check_tools(plan: InstallPlan) -> None:
                 plan.problems.append("%s.%s: needs the command %s; install it" % (keys[0], attribute, tool))
 
 
+@_no_search_for_garbage()
 def apply_install(plan: InstallPlan, instructions: Any) -> None:
     """Carry a plan out.
 

@@ -9,13 +9,14 @@ import stat
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils import _install_journal as journal_file
+from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import file_record
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls, set_acls
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_copy import copy_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import NEW, Folder
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import (
-    Folders,
+    Records,
     cleanup_text,
-    file_record,
+    folder_manifest,
     install_json_text,
     manifest_text,
 )
@@ -244,19 +245,20 @@ class Installation:
             record = self.written[path][write.name]
             status = os.lstat(join(self.plan.folders[path].real, write.name))
             self.written[path][write.name] = file_record((record or "").split(" ", 2)[1], status, write.acl)
-        manifest: Folders = {}
+        records: Dict[str, Records] = {}
         for path, folder in self.plan.folders.items():
             if folder.made:
                 parent, name = os.path.split(path)
                 acl = ",".join(folder.wanted.acl or ())
-                manifest.setdefault(parent, {})[name] = "d - " + acl if acl else "d"
+                records.setdefault(parent, {})[name] = "d - " + acl if acl else "d"
             if folder.copies:
-                manifest.setdefault(path, {}).update(self.written[path])
+                records.setdefault(path, {}).update(self.written[path])
+        listings = {path: folder.listing for path, folder in self.plan.folders.items()}
+        manifest = {path: folder_manifest(listings.get(path), each) for path, each in records.items()}
         folders = list(self.plan.folders.values())
         contexts = [[os.path.realpath(path), context] for path, context in self.plan.contexts]
-        cleanup = cleanup_text(((each.path, each.made, each.copies) for each in folders), contexts)
-        copies = ((each.path, each.made, ((name, item[0]) for name, item in each.copies.items())) for each in folders)
-        self._state_file(self.instructions.install_json, install_json_text(copies, self._permissions()), 0o644)
+        cleanup = cleanup_text(folders, contexts)
+        self._state_file(self.instructions.install_json, install_json_text(folders, self._permissions()), 0o644)
         if (manifest, contexts) != (self.plan.recorded, self.plan.old_contexts) or cleanup != read_file(
             self.instructions.cleanup
         ):

@@ -6,10 +6,15 @@
 
 import os
 import stat
-from operator import attrgetter
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import wanted_record
+from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
+    Listing,
+    listed_records,
+    proven,
+    still_listed,
+    wanted_of,
+)
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import (
     ABSENT,
     DANGLING,
@@ -22,9 +27,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree
     scan,
 )
 
-ArchiveManifest = Optional[Dict[str, List[Any]]]
-_identity = attrgetter("st_ctime_ns", "st_ino", "st_size")
-_attributes = attrgetter("st_size", "st_mode", "st_uid", "st_gid")
+ArchiveManifest = Optional[Dict[str, Listing]]
 EXISTING, KEPT, NEW = "existing", "kept", "new"
 
 
@@ -34,11 +37,14 @@ class Folder:
     C(state): V(existing) is used as it is; V(kept) was made by the previous deployment and is made again, so it stays;
     V(new) is not there. C(real) is where it is or will be. C(inherit) is the group that new entries inherit from a
     setgid folder. C(copies) maps a name to C((source folder, how the record of an unchanged copy begins or None, lstat
-    of the source or None when the copy is there already and that is its record, text of a symbolic link or None, real
-    path when it is not real/name)).
+    of the source or None when the copy is there already, text of a symbolic link or None, real
+    path when it is not real/name)). C(listing): the listing of
+    the copies that are there already, all that are not symbolic links.
     """
 
-    __slots__ = ("path", "real", "state", "copies", "subfolders", "rule", "rules", "inherit", "wanted", "_left")
+    __slots__ = ("path", "real", "state", "copies", "listing", "subfolders", "rule", "rules", "inherit", "wanted") + (
+        "_left",
+    )
 
     def __init__(self, path: str, real: str, state: str, inherit: Optional[int]) -> None:
         self.path = path
@@ -46,6 +52,7 @@ class Folder:
         self.state = state
         self.inherit = inherit
         self.copies: Dict[str, Tuple[str, Optional[str], Optional[os.stat_result], Optional[str], Optional[str]]] = {}
+        self.listing: Optional[Listing] = None
         self.subfolders: Set[str] = set()
         self.rule: Any = None
         self.rules: Dict[str, Any] = {}
@@ -93,7 +100,7 @@ class FileMapping:
         self.conflicting: List[str] = []
         self.simple = simple
         self._key = ""
-        self._endings: Dict[Tuple[Any, ...], str] = {}
+        self._known: Tuple[str, Dict[str, str]] = ("", {})
 
     def add(self, key: str, entry: Dict[str, Any]) -> None:
         """Plan one entry of C(files).
@@ -194,21 +201,7 @@ class FileMapping:
             subfolders = []
             # A folder which is there already may hold anything; in all others a name can only be taken by this plan.
             checked = folder.state == EXISTING or bool(folder.copies) or bool(folder.subfolders)
-            copies, proof = folder.copies, self._proof
-            before = self.system.previous.files.get(folder.real, {}) if self.simple and folder.state == KEPT else {}
-            prefix = (source + "/")[len(self.archive) + 1 :]
-            special = []
-            with scan(source) as entries:
-                for entry in entries:
-                    if checked or not entry.is_file(follow_symlinks=False):
-                        special.append((entry.name, entry.stat(follow_symlinks=False)))
-                    else:
-                        name, status = entry.name, entry.stat(follow_symlinks=False)
-                        wanted, record = proof(prefix + name, status), before.get(name)
-                        if record and wanted and record.startswith(wanted) and record[-1].isdigit():
-                            copies[name] = (source, record, None, None, None)
-                        else:
-                            copies[name] = (source, wanted, status, None, None)
+            special = self._plain(source, folder, checked)
             for name, status in sorted(special):
                 path = join(source, name)
                 text = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
@@ -226,6 +219,39 @@ class FileMapping:
                 inner = self.folder(join(folder.path, name))
                 if inner is not None:
                     waiting.append((join(source, name), inner))
+
+    def _plain(self, source: str, folder: Folder, checked: bool) -> List[Tuple[str, os.stat_result]]:
+        """Plan the files of a folder of the revision, return what else is in it; with C(checked) that is everything."""
+        entries = scan(source)
+        if checked:
+            return list(entries.items())
+        known = self.manifest.get(source[len(self.archive) + 1 :])
+        records: Dict[str, str] = {}
+        if known is not None and still_listed(known, entries):
+            there = self.system.previous.listings.get(folder.real)
+            if self.simple and folder.state == KEPT and there and there[:3] == known[:3]:
+                folder.listing = there
+                folder.copies = dict.fromkeys(known[0].split("/"), (source, None, None, None, None))
+            else:
+                records = listed_records(known)
+        special = []
+        for name, status in entries.items() if len(entries) > len(folder.copies) else ():
+            if name in folder.copies:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                wanted = wanted_of(records[name]) if name in records else None
+                folder.copies[name] = (source, wanted, status, None, None)
+            else:
+                special.append((name, status))
+        return special
+
+    def _proof(self, source: str, name: str, status: os.stat_result) -> Optional[str]:
+        """Return how the record of an unchanged copy begins; None when the content is not known without reading it."""
+        if self._known[0] != source:
+            known = self.manifest.get(source[len(self.archive) + 1 :])
+            self._known = (source, listed_records(known) if known else {})
+        record = proven(self._known[1].get(name), status)
+        return wanted_of(record) if record else None
 
     def _copy(self, source: str, name: str, status: os.stat_result, text: Optional[str], folder: Folder) -> None:
         """Plan one file or symbolic link."""
@@ -255,18 +281,8 @@ class FileMapping:
             if target is None:
                 return
             target = None if target == join(folder.real, name) else target
-        proof = None if text is not None else self._proof(join(source, name)[len(self.archive) + 1 :], status)
+        proof = self._proof(source, name, status)
         folder.copies[name] = (source, proof, status, text, target)
-
-    def _proof(self, path: str, status: os.stat_result) -> Optional[str]:
-        """Return how the record of an unchanged copy begins; None when the content is not known without reading it."""
-        entry = self.manifest.get(path)
-        if entry is None or (entry[4], entry[5], entry[1]) != _identity(status):
-            return None
-        attributes = _attributes(status)
-        if attributes not in self._endings:
-            self._endings[attributes] = wanted_record("", *attributes)[2:]
-        return "f " + entry[0] + self._endings[attributes]
 
     def _conflict(self, path: str) -> None:
         self.conflicting.append(path)

@@ -4,48 +4,46 @@
 
 """What Install keeps about its result: our manifest, and the agent's cleanup file and install.json.
 
-The manifest is a JSON object. C(folders) maps a folder to C({name: record}); a record is the text
-C(type sha256 size mode uid gid mtime_ns ctime_ns inode[ acls]) with the type V(f) (file), V(l) (symbolic link; its text
-stands for the numbers) or V(d) (folder made by Install). C(contexts) lists what semanage was told. C(cleanup) is the
-sha256 of the cleanup file written with it: the manifest counts only beside that cleanup file, because the agent, or
-a deployment by the agent in between, writes the cleanup file alone.
+The manifest is a sealed JSON object. C(folders) maps a folder to C([listing, {name: record}]): the listing, or None, of
+its plain files and the records of the rest, see C(_file_record); the record of a symbolic link is V(l) and its text, of
+a folder made by Install C(d[ - acls]), None when nothing is known. C(contexts) lists what semanage was told. C(cleanup)
+is the sha256 of the cleanup file written with it: the manifest counts only beside that cleanup file, because the agent,
+or a deployment by the agent in between, writes the cleanup file alone.
 """
 
 import hashlib
 import json
 import os
 from json.encoder import encode_basestring
-from operator import attrgetter
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
+    Listing,
+    listed_records,
+    listing,
+)
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal, unseal
 
-Folders = Dict[str, Dict[str, Optional[str]]]
+Records = Dict[str, Optional[str]]
+Folders = Dict[str, Tuple[Optional[Listing], Records]]
 SEMANAGE = "semanage\0"
-_fields = attrgetter("st_size", "st_mode", "st_uid", "st_gid", "st_mtime_ns", "st_ctime_ns", "st_ino")
-_AFTER_SHA256 = 66
 
 
-def file_record(sha256: str, status: Any, acls: Sequence[str] = ()) -> str:
-    """Return the record of a file: what its lstat must say again for it to be the file that was written."""
-    record = "f %s %d %o %d %d %d %d %d" % ((sha256,) + _fields(status))
-    return record + " " + ",".join(acls) if acls else record
+def folder_manifest(files: Optional[Listing], records: Records) -> Tuple[Optional[Listing], Records]:
+    """Return what the manifest has of a folder.
+
+    :param files: the listing of the files that stayed, None when all are in C(records).
+    """
+    plain = {name: record for name, record in records.items() if record and _is_plain(record)}
+    if plain and files is not None:
+        plain.update(listed_records(files))
+    rest = {name: record for name, record in records.items() if name not in plain}
+    return listing(plain) if plain else files, rest
 
 
-def proven(record: Optional[str], status: Any) -> str:
-    """Return the record of a file if its lstat proves that it is still the file that was written, else ""."""
-    present = " %d %o %d %d %d %d %d" % _fields(status)
-    if record and record.startswith(present, _AFTER_SHA256):
-        end = _AFTER_SHA256 + len(present)
-        if len(record) == end or record[end] == " ":
-            return record
-    return ""
-
-
-def wanted_record(sha256: str, size: int, mode: int, uid: int, gid: int) -> str:
-    """Return how the record of a file with this content, st_mode and owner begins."""
-    return "f %s %d %o %d %d " % (sha256, size, mode, uid, gid)
+def _is_plain(record: str) -> bool:
+    return record[0] == "f" and record.count(" ") == 8
 
 
 def record_acls(record: Optional[str]) -> List[str]:
@@ -66,7 +64,7 @@ def read_previous(instructions: Any) -> Tuple[Folders, List[List[Any]]]:
         return {}, []
     manifest = unseal(read_file(instructions.manifest))
     if manifest is not None and manifest["cleanup"] == hashlib.sha256(cleanup).hexdigest():
-        return manifest["folders"], manifest["contexts"]
+        return {path: (files, rest) for path, (files, rest) in manifest["folders"].items()}, manifest["contexts"]
     return _from_cleanup(cleanup)
 
 
@@ -88,7 +86,7 @@ def _from_cleanup(cleanup: bytes) -> Tuple[Folders, List[List[Any]]]:
     for path in paths:
         folder, name = _split(path)
         if name:
-            folders.setdefault(folder, {})[name] = None
+            folders.setdefault(folder, (None, {}))[1][name] = None
     return folders, contexts
 
 
@@ -104,35 +102,44 @@ def _split(path: str) -> Tuple[str, str]:
     return folder or "/", name
 
 
-def cleanup_text(folders: Iterable[Tuple[str, bool, Iterable[str]]], contexts: Iterable[List[Any]]) -> bytes:
-    """Return the agent's cleanup file for C((folder, made, names)): a folder before what is in it."""
+def cleanup_text(folders: Iterable[Any], contexts: Iterable[List[Any]]) -> bytes:
+    """Return the agent's cleanup file for planned folders: a folder before what is in it."""
     lines: List[str] = []
-    for path, made, names in folders:
-        if made:
-            lines.append(path)
-        prefix = path.rstrip("/") + "/"
-        lines.extend([prefix + name for name in names])
+    for folder in folders:
+        if folder.made:
+            lines.append(folder.path)
+        if folder.copies:
+            prefix = folder.path.rstrip("/") + "/"
+            lines.append(prefix + ("\n" + prefix).join(folder.copies))
     lines.extend([SEMANAGE + context[0] for context in contexts])
     return os.fsencode("\n".join(lines) + "\n") if lines else b""
 
 
-def install_json_text(
-    folders: Iterable[Tuple[str, bool, Iterable[Tuple[str, str]]]], permissions: Iterable[Dict[str, Any]]
-) -> bytes:
-    """Return the agent's install.json for C((folder, made, (name, source folder)))."""
+def install_json_text(folders: Iterable[Any], permissions: Iterable[Dict[str, Any]]) -> bytes:
+    """Return the agent's install.json for planned folders, and the instructions that follow from permissions."""
+    items: List[bytes] = []
+    for folder in folders:
+        if folder.made:
+            items.append(os.fsencode('{"type":"mkdir","directory":%s}' % encode_basestring(folder.path)))
+        if folder.copies:
+            items.append(os.fsencode(_copy_instructions(folder.path, folder.copies)))
+    items.extend([os.fsencode(json.dumps(each, ensure_ascii=False, separators=(",", ":"))) for each in permissions])
+    return b'{"instructions":[' + b",".join(items) + b"]}"
+
+
+def _copy_instructions(path: str, copies: Dict[str, Any]) -> str:
+    """Return the instructions that copy into one folder; no name has a slash, so all are made JSON at once."""
+    names = iter(encode_basestring("/".join(copies))[1:-1].split("/"))
+    destination = '","destination":' + encode_basestring(path.rstrip("/") + "/")[:-1]
     items: List[str] = []
-    prefixes: Dict[str, str] = {}
-    for path, made, copies in folders:
-        if made:
-            items.append('{"type":"mkdir","directory":%s}' % encode_basestring(path))
-        destination = encode_basestring(path.rstrip("/") + "/")[:-1]
-        for name, source in copies:
-            if source not in prefixes:
-                prefixes[source] = encode_basestring(source + "/")[:-1]
-            rest = encode_basestring(name)[1:]
-            items.append(f'{{"type":"copy","source":{prefixes[source]}{rest},"destination":{destination}{rest}}}')
-    items.extend([json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in permissions])
-    return os.fsencode('{"instructions":[' + ",".join(items) + "]}")
+    last, begin = None, ""
+    for copy in copies.values():
+        name = next(names)
+        if copy[0] is not last:
+            last = copy[0]
+            begin = '{"type":"copy","source":' + encode_basestring(last + "/")[:-1]
+        items.append(f'{begin}{name}{destination}{name}"}}')
+    return ",".join(items)
 
 
 def manifest_text(cleanup: bytes, folders: Folders, contexts: List[List[Any]]) -> bytes:

@@ -9,6 +9,7 @@ import os
 import stat
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import wanted_record
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import (
     EXISTING,
@@ -17,7 +18,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_file
     FileMapping,
     Folder,
 )
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import record_acls, wanted_record
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import record_acls
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import Rule, shown_mode
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import (
     PreviousFiles,
@@ -79,7 +80,7 @@ class InstallPlan:
         self.warnings: List[str] = []
         self.archive = mapping.archive
         self.writes: Dict[str, List[Write]] = {}
-        self.records: Dict[str, Dict[str, str]] = {}
+        self.records: Dict[str, Dict[str, Optional[str]]] = {}
         self.attributes: List[Attributes] = []
         self.later: List[Tuple[str, Rule]] = []
         self.old_contexts = old_contexts
@@ -91,7 +92,7 @@ class InstallPlan:
         for path, folder in self.folders.items():
             records = self.records.get(path, {})
             for name, copy in folder.copies.items():
-                if (name in records) == kept:
+                if (name in records or copy[2] is None) == kept:
                     yield copy[4] or join(path, name)
 
     @property
@@ -122,7 +123,8 @@ class Decisions:
     def __init__(self, plan: InstallPlan) -> None:
         self.plan = plan
         self.uid = os.geteuid()
-        self.groups = set(os.getgroups()) | {os.getegid()}
+        self.gid = os.getegid()
+        self.groups = set(os.getgroups()) | {self.gid}
         self.umask = os.umask(0o022)
         os.umask(self.umask)
 
@@ -138,12 +140,14 @@ class Decisions:
 
     def _files(self, folder: Folder) -> None:
         writes: List[Write] = []
-        records: Dict[str, str] = {}
-        prior = self.plan.previous.files.get(folder.real, {}) if folder.state != NEW else {}
+        records: Dict[str, Optional[str]] = {}
+        self.plan.records[folder.path] = records
+        if folder.listing is not None and len(folder.copies) == folder.listing[0].count("/") + 1:
+            return
+        prior = self.plan.previous.records(folder.real) if folder.state != NEW else {}
         special, before = bool(self.uid or folder.rules), prior.get
         for name, (source, proof, status, text, target) in folder.copies.items():
             if status is None:
-                records[name] = proof or ""
                 continue
             if special or proof is None or text is not None or target is not None:
                 self._special(folder, name, status, before(name), writes, records)
@@ -157,7 +161,6 @@ class Decisions:
             writes.append(Write(name, source, status.st_size, None, proof[2:66], mode, owner, group, times, [], None))
         if writes:
             self.plan.writes[folder.path] = writes
-        self.plan.records[folder.path] = records
 
     def _special(
         self,
@@ -166,7 +169,7 @@ class Decisions:
         status: os.stat_result,
         there: Optional[str],
         writes: List[Write],
-        records: Dict[str, str],
+        records: Dict[str, Optional[str]],
     ) -> None:
         """Decide about a symbolic link, a file with permissions, one that is written elsewhere, or without root."""
         source, proof, _status, text, target = folder.copies[name]
@@ -186,7 +189,7 @@ class Decisions:
             mode, uid, gid = rule.attributes(mode, uid, gid, False)
             acl = rule.acl(mode)
         sha256 = proof[2:66] if proof else None
-        wanted = (status.st_size, stat.S_IFREG | shown_mode(mode, acl), uid, gid)
+        wanted = (stat.S_IFREG | shown_mode(mode, acl), uid, gid)
         if there and there.startswith(wanted_record(sha256 or there[2:66], *wanted)) and record_acls(there) == acl:
             sha256 = sha256 or file_sha256(join(source, name))
             if sha256 == there[2:66]:
@@ -202,12 +205,12 @@ class Decisions:
             return mode, status.st_uid, status.st_gid
         if status.st_uid == self.uid and status.st_gid in self.groups:
             return mode, status.st_uid, status.st_gid
-        return mode & 0o1777, self.uid, os.getegid()
+        return mode & 0o1777, self.uid, self.gid
 
     def _folder(self, folder: Folder) -> None:
         """Find the attributes of a folder that is made; one that stays gets them, too."""
         mode = 0o777 & ~self.umask
-        gid = os.getegid()
+        gid = self.gid
         if folder.inherit is not None:
             mode |= stat.S_ISGID
             gid = folder.inherit

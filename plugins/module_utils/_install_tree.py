@@ -4,13 +4,18 @@
 
 """The file system as it will be when the previous deployment's files are gone, found without touching anything."""
 
-import contextlib
 import errno
 import os
 import stat
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import proven
+from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
+    Listing,
+    listed_records,
+    proven,
+    still_listed,
+)
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import Folders, Records
 
 FOLDER, OTHER, DANGLING, ABSENT = "folder", "other", "dangling", "absent"
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -69,17 +74,18 @@ def real_path(path: str, known: Dict[str, str]) -> str:
     return known[path]
 
 
-@contextlib.contextmanager
-def scan(path: str) -> Iterator[Iterator[Any]]:
-    """Give the entries of a folder; their lstat costs least through its descriptor, which Python 3.6 does not offer."""
+def scan(path: str) -> Dict[str, os.stat_result]:
+    """Return the lstat of everything in a folder.
+
+    It costs least through the folder's descriptor, which Python 3.6 does not offer.
+    """
     if os.scandir not in os.supports_fd:
         with os.scandir(path) as entries:
-            yield entries
-        return
+            return {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with os.scandir(descriptor) as entries:
-            yield entries
+            return {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
     finally:
         os.close(descriptor)
 
@@ -88,56 +94,69 @@ class PreviousFiles:
     """What of the previous deployment is still there and would be removed, as the agent's cleanup removes it.
 
     C(files) maps the real path of a folder to C({name: state}) of everything but folders; the state of a file is its
-    record if it is proven to be as it was written, else "", of a symbolic link V(l) and its text. C(folders) maps the
+    record if it is proven to be as it was written, else "", of a symbolic link V(l) and its text. Of files in
+    C(listings) it is "" although the listing of their folder proves them; C(records) tells more. C(folders) maps the
     real path of each recorded folder that would be empty then to its record. What is recorded below a folder that has
     since been replaced (by a symbolic link, say) is somebody else's and left alone.
     """
 
-    def __init__(self, recorded: Dict[str, Dict[str, Optional[str]]]) -> None:
+    def __init__(self, recorded: Folders) -> None:
         self.recorded = recorded
         self.files: Dict[str, Dict[str, str]] = {}
+        self.listings: Dict[str, Listing] = {}
         self.folders: Dict[str, Optional[str]] = {}
         found: List[Tuple[str, Optional[str]]] = []
         foreign: Set[str] = set()
         children: Dict[str, List[str]] = {}
         replaced: Set[str] = set()
         reals: Dict[str, str] = {}
-        for folder, names in recorded.items():
+        for folder, (files, names) in recorded.items():
             if folder not in replaced:
                 real = real_path(folder, reals)
-                subfolders = self._scan(real, names, foreign)
+                subfolders = self._scan(real, files, names, foreign)
             else:
                 real, subfolders = "", []
             children.setdefault(real, []).extend(join(real, name) for name in subfolders)
             for name in subfolders:
                 reals[join(folder, name)] = join(real, name)
-                found.append((join(real, name), names[name]))
+                found.append((join(real, name), names.get(name)))
             if len(subfolders) < len(names):
                 paths = [join(folder, name) for name, record in names.items() if record is None or record[0] == "d"]
                 replaced.update(path for path in paths if path in recorded and os.path.basename(path) not in subfolders)
         for real, record in sorted(found, key=lambda item: -len(item[0])):
             if real not in children:
-                self._scan(real, {}, foreign)
+                self._scan(real, None, {}, foreign)
             if real not in foreign and all(child in self.folders for child in children.get(real, ())):
                 self.folders[real] = record
 
-    def _scan(self, real: str, names: Dict[str, Optional[str]], foreign: Set[str]) -> List[str]:
+    def records(self, real: str) -> Dict[str, str]:
+        """Return the states of what C(files) has in one folder, with the records of the files in its listing."""
+        if real in self.listings:
+            return dict(self.files[real], **listed_records(self.listings[real]))
+        return self.files.get(real, {})
+
+    def _scan(self, real: str, files: Optional[Listing], names: Records, foreign: Set[str]) -> List[str]:
         """Sort the entries of one folder; return the recorded ones that are folders now."""
         subfolders: List[str] = []
         gone = self.files.setdefault(real, {})
         try:
-            with scan(real) as entries:
-                for entry in entries:
-                    name = entry.name
-                    if name not in names:
-                        if name not in gone:
-                            foreign.add(real)
-                    elif entry.is_file(follow_symlinks=False):
-                        gone[name] = proven(names[name], entry.stat(follow_symlinks=False))
-                    elif entry.is_dir(follow_symlinks=False):
-                        subfolders.append(name)
-                    else:
-                        gone[name] = "l " + os.readlink(join(real, name)) if entry.is_symlink() else ""
+            entries = scan(real)
+            if files is not None and still_listed(files, entries):
+                self.listings[real] = files
+                gone.update(dict.fromkeys(files[0].split("/"), ""))
+            elif files is not None:
+                names = dict(names, **listed_records(files))
+            for name, status in entries.items() if len(entries) > len(gone) else ():
+                if name in gone:
+                    continue
+                if name not in names:
+                    foreign.add(real)
+                elif stat.S_ISREG(status.st_mode):
+                    gone[name] = proven(names[name], status)
+                elif stat.S_ISDIR(status.st_mode):
+                    subfolders.append(name)
+                else:
+                    gone[name] = "l " + os.readlink(join(real, name)) if stat.S_ISLNK(status.st_mode) else ""
         except OSError as error:
             if error.errno not in _ABSENT:
                 raise
@@ -190,11 +209,9 @@ class FileSystemAfterCleanup:
     def names(self, real: str) -> Set[str]:
         """Return the names that will be left in a folder, given by its real path."""
         gone: Any = self.previous.files.get(real, ())
-        left = set()
-        with scan(real) as entries:
-            for entry in entries:
-                if entry.name not in gone and not (
-                    entry.is_dir(follow_symlinks=False) and join(real, entry.name) in self.previous.folders
-                ):
-                    left.add(entry.name)
-        return left
+        folders = self.previous.folders
+        return {
+            name
+            for name, status in scan(real).items()
+            if name not in gone and not (stat.S_ISDIR(status.st_mode) and join(real, name) in folders)
+        }

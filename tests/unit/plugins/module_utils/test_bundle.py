@@ -28,6 +28,7 @@ from hypothesis import HealthCheck, given, settings, strategies
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle import download_bundle, read_manifest
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import BundleError
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_url import fetch_url
+from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import file_record, listed_records
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import DeploymentPaths, DeploymentRoot
 
 MTIME = 1600000000
@@ -213,7 +214,7 @@ def test_a_single_top_folder_with_an_appspec_is_stripped(
     assert sorted(os.listdir(instance.archive)) == expected
     found = read_manifest(instance.paths)
     assert found is not None
-    assert all((instance.archive / name).is_file() for name in found)
+    assert all((instance.archive / folder / name).is_file() for folder in found for name in found[folder][0].split("/"))
 
 
 def test_a_link_alone_at_the_top_is_not_followed(instance: Instance, written: Written, tmp_path: Path) -> None:
@@ -227,14 +228,7 @@ def test_the_manifest_tells_content_and_state_of_each_file(instance: Instance, w
     found = read_manifest(instance.paths)
     assert found is not None
     status = (instance.archive / "d" / "f\udce9").stat()
-    assert found["d/f\udce9"] == [
-        hashlib.sha256(b"content").hexdigest(),
-        7,
-        0o644,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_ino,
-    ]
+    assert listed_records(found["d"]) == {"f\udce9": file_record(hashlib.sha256(b"content").hexdigest(), status)}
     assert stat.S_IMODE(os.stat(instance.paths.archive_manifest).st_mode) == 0o600
 
 

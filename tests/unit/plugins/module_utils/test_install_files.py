@@ -12,6 +12,11 @@ from pathlib import Path
 import pytest
 from support.install_trees import Instance, Tree, snapshot
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
+    file_record,
+    listed_records,
+    listing,
+)
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError
 
 SELF = (os.geteuid(), os.getegid())
@@ -449,16 +454,15 @@ class TestRecords:
 
     def test_the_archives_manifest_is_believed_only_of_the_same_file(self, instance: Instance) -> None:
         archive = instance.archive("one", {"a": "1", "b": "1"})
-        manifest = {}
-        for name in ("a", "b"):
-            status = os.stat(archive / name)
-            manifest[name] = ["0" * 64, 1, 0o644, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+        records = {name: file_record("0" * 64, os.stat(archive / name)) for name in ("a", "b")}
+        manifest = {"": listing(records)}
         (archive / "b").write_text("2")
         os.utime(archive / "b", (1600000000, 1600000000))
         instance.install(archive, archive_manifest=manifest)
-        record = json.loads(Path(instance.instructions.manifest).read_text())["folders"][str(instance.destination)]
-        assert record["a"].split(" ")[1] == "0" * 64
-        assert record["b"].split(" ")[1] != "0" * 64
+        folders = json.loads(Path(instance.instructions.manifest).read_text())["folders"]
+        written = listed_records(folders[str(instance.destination)][0])
+        assert written["a"].split(" ")[1] == "0" * 64
+        assert written["b"].split(" ")[1] != "0" * 64
 
 
 class TestRoom:

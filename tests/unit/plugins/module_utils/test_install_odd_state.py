@@ -90,7 +90,7 @@ def test_a_name_after_going_up_is_where_the_kernel_finds_it(instance: Instance) 
     (instance.destination / "link").symlink_to(instance.root / "far" / "inner")
     os.makedirs(instance.instructions.directory)
     Path(instance.instructions.cleanup).write_text(f"{instance.destination}/link/../x\n")
-    assert read_previous(instance.instructions)[0] == {str(instance.root / "far"): {"x": None}}
+    assert read_previous(instance.instructions)[0] == {str(instance.root / "far"): (None, {"x": None})}
 
 
 def test_what_cannot_be_read_is_a_problem_of_the_install(instance: Instance) -> None:
