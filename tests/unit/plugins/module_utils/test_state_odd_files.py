@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +64,24 @@ def test_a_line_that_is_no_event_is_left_out(root: DeploymentRoot, odd: bytes) -
     assert [event["status"] for event in group_info(root, "g")["events"]] == ["Succeeded"]
 
 
+def run(command: str) -> str:
+    """Run a shell command and return what it writes."""
+    return subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE).stdout.decode("utf-8", "surrogateescape")
+
+
 @pytest.mark.parametrize("odd", ODD_LINES)
-def test_the_controller_reads_on_after_such_a_line(odd: bytes) -> None:
-    data = odd + b"\n" + json.dumps(LINE).encode() + b"\n"
-    text = data.decode("utf-8", "surrogateescape")
-    part = read_event_log(lambda command: text + "\nagentless.codedeploy process:\n", "log", "lock")
-    assert (part.lines, part.offset) == ([LINE], len(data))
+def test_the_controller_reads_on_after_such_a_line(tmp_path: Path, odd: bytes) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_bytes(odd + b"\n" + json.dumps(LINE).encode() + b"\n")
+    part = read_event_log(run, str(log), str(tmp_path / "lock"))
+    assert (part.lines, part.offset) == ([LINE], log.stat().st_size)
 
 
-def test_the_controller_leaves_a_line_that_is_being_written_for_later() -> None:
-    whole = json.dumps(LINE) + "\n"
-    part = read_event_log(lambda command: whole + '{"stat\nagentless.codedeploy process:\n', "log", "lock")
-    assert (part.lines, part.offset) == ([LINE], len(whole))
+def test_the_controller_leaves_a_line_that_is_being_written_for_later(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_text(json.dumps(LINE) + '\n{"stat')
+    part = read_event_log(run, str(log), str(tmp_path / "lock"))
+    assert (part.lines, part.offset) == ([LINE], len(json.dumps(LINE)) + 1)
 
 
 def test_a_last_line_without_its_event_is_an_end() -> None:
