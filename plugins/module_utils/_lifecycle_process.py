@@ -59,7 +59,7 @@ def _conclude(log: EventLog) -> None:
     for name, line in latest.items():
         if line["status"] == "InProgress":
             message = f"the process that ran {name} was killed or died before it could report a result"
-            log.event(name, "Failed", line.get("start_time"), time.time(), diagnostics("UnknownError", message))
+            log.event(name, "Failed", line.get("start_time") or 0.0, time.time(), diagnostics("UnknownError", message))
             failed = name
     log.finish("Failed", failed)
 
