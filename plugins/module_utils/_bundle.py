@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import (
@@ -49,15 +50,28 @@ def download_bundle(
     unpacked = paths.archive + ".new"
     remove_tree(unpacked)
     files = unpack(kind, source, unpacked, rules)
-    top = None if kind == "directory" else _single_top_folder(unpacked)
-    remove_tree(paths.archive)
-    if top is None:
-        os.rename(unpacked, paths.archive)
-    else:
-        os.rename(os.path.join(unpacked, top), paths.archive)
-        os.rmdir(unpacked)
+    try:
+        top = None if kind == "directory" else _single_top_folder(unpacked)
+        _put_in_place(paths, os.path.join(unpacked, top) if top else unpacked)
+    finally:
+        remove_tree(unpacked)
+    if top:
         files = {name[len(top) + 1 :]: digest for name, digest in files.items()}
     replace_file(paths.archive_manifest, seal({"files": manifest(paths.archive, files)}), 0o600)
+
+
+def _put_in_place(paths: DeploymentPaths, unpacked: str) -> None:
+    """Make a folder the deployment-archive; an older one of the same deployment stays until then."""
+    remove_tree(paths.replaced_archive)
+    if os.path.lexists(paths.archive):
+        os.rename(paths.archive, paths.replaced_archive)
+    try:
+        os.rename(unpacked, paths.archive)
+    except OSError:
+        if os.path.lexists(paths.replaced_archive):
+            os.rename(paths.replaced_archive, paths.archive)
+        raise
+    remove_tree(paths.replaced_archive)
 
 
 def read_manifest(paths: DeploymentPaths) -> Optional[Dict[str, List[Any]]]:
@@ -72,7 +86,7 @@ def _single_top_folder(directory: str) -> Optional[str]:
     if len(names) != 1:
         return None
     top = os.path.join(directory, names[0])
-    if os.path.islink(top) or not os.path.isdir(top):
+    if not stat.S_ISDIR(os.lstat(top).st_mode):  # an error must not pass for a bundle without such a folder
         return None
     return names[0] if any("appspec" in name.lower() for name in os.listdir(top)) else None
 
@@ -131,7 +145,7 @@ def _obtain(bundle: Dict[str, Any], target: str, download: Optional[Download]) -
             if bundle.get("remove_source"):
                 shutil.move(path, target)
             else:
-                shutil.copyfile(path, target)
+                _copy(path, target)
             os.chmod(target, 0o600)
             if os.geteuid() == 0:
                 os.chown(target, 0, 0)
@@ -154,7 +168,13 @@ def _link(cached: str, path: str) -> None:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
             raise
-        shutil.copyfile(cached, path)
+        _copy(cached, path)
+
+
+def _copy(source: str, target: str) -> None:
+    """Copy a bundle into a new file that is readable by its owner alone from the beginning."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    shutil.copyfile(source, target)
 
 
 def _check(what: str, checksum: Optional[str], digest: str) -> None:

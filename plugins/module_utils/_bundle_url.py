@@ -32,6 +32,8 @@ def fetch_url(url: str, headers: Dict[str, str], path: str) -> str:
     for attempt in range(ATTEMPTS):
         try:
             return _fetch(url, headers, path)
+        except BundleError:
+            raise
         except HTTPError as error:
             reason = f"HTTP status {error.code} ({error.reason})"
             if error.code < 500 or attempt == ATTEMPTS - 1:
@@ -50,16 +52,30 @@ def _fetch(url: str, headers: Dict[str, str], path: str) -> str:
     response: Any = open_url(
         url, headers=headers, unredirected_headers=list(headers), timeout=TIMEOUT_SECONDS, decompress=False
     )
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
+    with _new_file(path) as stream:
         while True:
             chunk = response.read(CHUNK)
             if not chunk:
                 break
             digest.update(chunk)
-            stream.write(chunk)
             size += len(chunk)
+            _write(stream, chunk, path)
     expected = response.headers.get("Content-Length")
     if expected and int(expected) != size:
         raise OSError(f"{size} of {expected} bytes arrived")
     return digest.hexdigest()
+
+
+def _new_file(path: str) -> Any:
+    try:
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", 0)
+    except OSError as error:
+        raise BundleError(f"the bundle could not be written to {path}: {error}") from error
+
+
+def _write(stream: Any, data: bytes, path: str) -> None:
+    try:
+        while data:
+            data = data[stream.write(data) :]
+    except OSError as error:
+        raise BundleError(f"the bundle could not be written to {path}: {error}") from error

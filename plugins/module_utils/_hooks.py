@@ -14,14 +14,19 @@ import stat
 import subprocess
 import time
 from contextlib import suppress
-from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
+from functools import partial
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_log import HookLog
+from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_process import (
+    KILL_AFTER_SECONDS,
+    POLL_SECONDS,
+    RunningScript,
+    end_sessions,
+)
 
 GRACE_SECONDS = 0.5
 LONGEST_GRACE_SECONDS = 2.0
-KILL_AFTER_SECONDS = 5.0
-POLL_SECONDS = 0.1
 
 # Variables that change what a program loads or runs, and those that only describe the connection.
 STRIPPED = re.compile(
@@ -46,23 +51,34 @@ def hook_environment(environment: Mapping[str, str], variables: Mapping[str, str
 
 
 def run_scripts(
-    event: str, scripts: List[Dict[str, Any]], archive: str, variables: Mapping[str, str], log: HookLog
+    event: str,
+    scripts: List[Dict[str, Any]],
+    archive: str,
+    variables: Mapping[str, str],
+    log: HookLog,
+    running: Optional[RunningScript] = None,
 ) -> Dict[str, str]:
     """Run an event's scripts in order up to the first failure and return the diagnostics.
 
     :param scripts: C([{location, timeout (seconds), runas, sudo}]) as parsed from the AppSpec.
     :param archive: the folder of the unpacked revision.
+    :param running: is told of each script that runs.
     """
     log.note("LifecycleEvent - " + event)
     for script in scripts:
-        failure = _run_script(script, archive, variables, log)
+        failure = _run_script(event, script, archive, variables, log, running)
         if failure:
             return diagnostics(failure[0], failure[1], script["location"], log.tail())
     return diagnostics()
 
 
 def _run_script(
-    script: Dict[str, Any], archive: str, variables: Mapping[str, str], log: HookLog
+    event: str,
+    script: Dict[str, Any],
+    archive: str,
+    variables: Mapping[str, str],
+    log: HookLog,
+    running: Optional[RunningScript],
 ) -> Optional[Tuple[str, str]]:
     """Run one script and return V(None), or error code and message."""
     location = script["location"]
@@ -80,13 +96,20 @@ def _run_script(
     log.note("Script - " + location)
     runas, timeout = script.get("runas"), script.get("timeout") or 3600
     argv = _command(path, runas, script.get("sudo"), variables)
+    note = {"lifecycle_event_name": event, "location": location, "deadline": time.time() + timeout}
     try:
-        process = _start(argv, hook_environment(os.environ, variables))
-    except OSError as error:
+        process = _start(
+            argv, hook_environment(os.environ, variables), partial(running.begin, note) if running else None
+        )
+        completed = _follow(process, log, timeout)
+    except _StartError as error:
         name = errno.errorcode.get(error.errno or 0, "error")
         hint = _missing_interpreter(path) if error.errno == errno.ENOENT else ""
         return "ScriptFailed", f"{shown} failed with error {name} with message {error.strerror} - {argv[0]}{hint}"
-    if not _Output(process, log).follow(timeout):
+    finally:
+        if running:
+            running.end()
+    if not completed:
         return "ScriptTimedOut", f"{shown} failed to complete in {timeout} seconds"
     status = process.returncode
     if status == 0:
@@ -131,16 +154,27 @@ def _run_as(path: str, user: str) -> List[str]:
     return ["su", "-c", '"$1"', "--", user, os.path.basename(entry.pw_shell) or "sh", path]
 
 
-def _start(argv: List[str], environment: Dict[str, str]) -> "subprocess.Popen[bytes]":
+class _StartError(OSError):
+    """A script could not be started."""
+
+
+def _start(
+    argv: List[str], environment: Dict[str, str], begin: Optional[Callable[[], None]]
+) -> "subprocess.Popen[bytes]":
     try:
-        return _popen(argv, environment)
+        return _popen(argv, environment, begin)
     except OSError as error:
         if error.errno != errno.ENOEXEC:
-            raise
-    return _popen(["/bin/sh"] + argv, environment)
+            raise _StartError(error.errno, error.strerror) from error
+    try:
+        return _popen(["/bin/sh"] + argv, environment, begin)
+    except OSError as error:
+        raise _StartError(error.errno, error.strerror) from error
 
 
-def _popen(argv: List[str], environment: Dict[str, str]) -> "subprocess.Popen[bytes]":
+def _popen(
+    argv: List[str], environment: Dict[str, str], begin: Optional[Callable[[], None]]
+) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -148,7 +182,19 @@ def _popen(argv: List[str], environment: Dict[str, str]) -> "subprocess.Popen[by
         stderr=subprocess.PIPE,
         env=environment,
         start_new_session=True,
+        preexec_fn=begin,
     )
+
+
+def _follow(process: "subprocess.Popen[bytes]", log: HookLog, timeout: float) -> bool:
+    """Wait for the end of a script; it does not go on without a log when that cannot be written."""
+    output = _Output(process, log)
+    try:
+        return output.follow(timeout)
+    except OSError:
+        end_sessions(process.pid, output.drop)
+        process.wait()
+        raise
 
 
 class _Output:
@@ -222,54 +268,15 @@ class _Output:
         self._selector.close()
 
     def _terminate(self) -> None:
-        """Send TERM to all processes of the script's sessions, KILL to those that live 5 seconds later."""
-        sessions = _sessions(self._process.pid)
-        _signal(sessions, signal.SIGTERM)
-        limit = time.monotonic() + KILL_AFTER_SECONDS
-        while _members(sessions) and time.monotonic() < limit:
-            self._read(POLL_SECONDS)
-            self._process.poll()
-        _signal(sessions, signal.SIGKILL)
+        """End all processes of the script, and read what they still write."""
+        end_sessions(self._process.pid, lambda: self._read(POLL_SECONDS))
         limit = time.monotonic() + KILL_AFTER_SECONDS
         while self._streams and time.monotonic() < limit and self._read(POLL_SECONDS):
             pass
 
-
-def _processes() -> Dict[int, Tuple[int, int]]:
-    """Return C({pid: (parent, session)}) of all processes that live."""
-    result = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as stream:
-                    fields = stream.read().rpartition(b") ")[2].split()
-            except OSError:
-                continue
-            if fields and fields[0] not in (b"Z", b"X"):
-                result[int(name)] = (int(fields[1]), int(fields[3]))
-    return result
-
-
-def _sessions(leader: int) -> Set[int]:
-    """Return the sessions of a script: its own, and those C(su) or C(sudo) made for it below."""
-    processes = _processes()
-    below = {leader}
-    grown = True
-    while grown:
-        more = {pid for pid, (parent, _session) in processes.items() if parent in below} - below
-        below |= more
-        grown = bool(more)
-    sessions = {processes[pid][1] for pid in below if pid in processes}
-    return (sessions | {leader}) - {os.getsid(0)}
-
-
-def _members(sessions: Set[int]) -> List[int]:
-    return [pid for pid, (_parent, session) in _processes().items() if session in sessions]
-
-
-def _signal(sessions: Set[int], number: int) -> None:
-    for pid in _members(sessions):
-        try:
-            os.kill(pid, number)
-        except OSError:
-            continue
+    def drop(self) -> None:
+        """Read what the script writes, within a moment, and forget it."""
+        ready = self._selector.select(POLL_SECONDS) if self._streams else []
+        if not [key for key, _events in ready if os.read(key.fd, 65536)]:
+            time.sleep(POLL_SECONDS / 2)
+        self._process.poll()

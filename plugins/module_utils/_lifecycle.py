@@ -8,10 +8,12 @@ import base64
 import os
 import time
 import traceback
-from typing import Any, Dict, List, Optional
+from contextlib import suppress
+from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks import diagnostics, run_scripts
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_log import HookLog
+from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_process import RunningScript
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import EventLog
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import (
     DeploymentPaths,
@@ -57,6 +59,12 @@ class Lifecycle:
         self.deployment = deployment_folder(options["deployment_id"])
         self.paths = self.root.deployment(self.group_id, self.deployment)
         self.instructions = self.root.instructions(self.group_id)
+        self.running: Optional[RunningScript] = None
+        self.restoration: Any = None
+        if options.get("restore_on_failure"):
+            from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_restore import Restoration
+
+            self.restoration = Restoration(self)
         self._revision: Any = None
         if "DownloadBundle" in self.events or "Install" in self.events:
             from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_revision import Revision
@@ -68,7 +76,7 @@ class Lifecycle:
 
     def run(self, log: EventLog) -> None:
         """Run the events in their order up to the first failure, each noted in the event log."""
-        failed_event = None
+        failed_event = restored = None
         try:
             for event in self.events:
                 if self._run_event(event, log):
@@ -76,32 +84,39 @@ class Lifecycle:
                 if not (self.options.get("ignore_application_stop_failures") and event in OF_PREVIOUS_REVISION):
                     failed_event = event
                     break
+            if failed_event and self.restoration:
+                restored = self.restoration.after(failed_event, log)
         finally:
-            self.root.end(self.deployment)
-        log.finish("Failed" if failed_event else "Succeeded", failed_event)
+            with suppress(OSError):  # the next call of the group removes it
+                self.root.end(self.deployment)
+        log.finish("Failed" if failed_event else "Succeeded", failed_event, restored)
 
     def _run_event(self, event: str, log: EventLog) -> bool:
         start = time.time()
         log.event(event, "InProgress", start)
-        try:
-            if event == self.events[0]:
-                self.root.begin(self.deployment)
-            outcome = self._perform(event)
-        except (EventError, StateError) as error:
-            outcome = diagnostics("UnknownError", str(error))
-        except OSError as error:
-            outcome = diagnostics("UnknownError", f"{event} failed on this instance: {error}")
-        except Exception as error:
-            where = self._record_error(event)
-            outcome = diagnostics("UnknownError", f"{event} failed unexpectedly: {error!r}; details are in {where}")
+        outcome = self.attempt(event, lambda: self._perform(event))
         succeeded = outcome is None or outcome["error_code"] == "Success"
         log.event(
             event, "Succeeded" if succeeded else "Failed", start, time.time(), outcome or diagnostics(), outcome is None
         )
         return succeeded
 
+    def attempt(self, event: str, perform: Callable[[], Optional[Dict[str, str]]]) -> Optional[Dict[str, str]]:
+        """Return what C(perform) returns, or the diagnostics of the error that it raises."""
+        try:
+            return perform()
+        except (EventError, StateError) as error:
+            return diagnostics("UnknownError", str(error))
+        except OSError as error:
+            return diagnostics("UnknownError", f"{event} failed on this instance: {error}")
+        except Exception as error:
+            where = self._record_error(event)
+            return diagnostics("UnknownError", f"{event} failed unexpectedly: {error!r}; details are in {where}")
+
     def _perform(self, event: str) -> Optional[Dict[str, str]]:
         """Run one event; V(None) when there is nothing to do."""
+        if event == self.events[0]:
+            self.root.begin(self.deployment, self.group_id)
         if event == "DownloadBundle":
             self._revision.download_bundle()
             return diagnostics()
@@ -111,12 +126,20 @@ class Lifecycle:
         if event not in HOOK_EVENTS and event not in (self.options.get("custom_events") or []):
             raise EventError(f"Unsupported command type: {event}.")
         paths = self.revision_of(event)
-        scripts = (self.spec(paths).get("hooks") or {}).get(event) if paths else None
-        if paths is None or not scripts:
+        return self.run_hooks(event, paths, self.variables()) if paths else None
+
+    def run_hooks(self, event: str, paths: DeploymentPaths, variables: Dict[str, str]) -> Optional[Dict[str, str]]:
+        """Run the scripts that a revision has for an event; V(None) when it has none.
+
+        :param variables: deployment variables of the scripts.
+        """
+        scripts = (self.spec(paths).get("hooks") or {}).get(event)
+        if not scripts:
             return None
+        variables = dict(variables, LIFECYCLE_EVENT=event)
         log = HookLog(self.paths.scripts_log, self.root.deployments_log, self.deployment)
         try:
-            return run_scripts(event, scripts, paths.archive, self._variables(event), log)
+            return run_scripts(event, scripts, paths.archive, variables, log, self.running)
         finally:
             log.close()
 
@@ -141,9 +164,11 @@ class Lifecycle:
         A revision that the CodeDeploy agent left has no parsed AppSpec beside it.
         """
         downloaded = False
+        needed = [self.restoration.source()] if self.restoration else []
         for event in self.events:
             downloaded = downloaded or event == "DownloadBundle"
-            paths = None if event in ("DownloadBundle", "Install") else self.revision_of(event, downloaded)
+            needed.append(None if event in ("DownloadBundle", "Install") else self.revision_of(event, downloaded))
+        for paths in needed:
             if paths is None or paths.directory == self.paths.directory or self.options.get("previous_appspec"):
                 continue
             path = self._appspec_file(paths)
@@ -194,13 +219,12 @@ class Lifecycle:
             raise EventError("The AppSpec file is not valid: " + "; ".join(str(error) for error in errors))
         return spec
 
-    def _variables(self, event: str) -> Dict[str, str]:
-        """Return the deployment variables of a script."""
+    def variables(self) -> Dict[str, str]:
+        """Return the deployment variables of this deployment's scripts."""
         options = self.options
         revision = options.get("revision") or {}
         s3 = revision.get("s3_location") or {}
         variables = {
-            "LIFECYCLE_EVENT": event,
             "DEPLOYMENT_ID": self.deployment,
             "APPLICATION_NAME": options.get("application_name"),
             "DEPLOYMENT_GROUP_NAME": options.get("deployment_group_name"),

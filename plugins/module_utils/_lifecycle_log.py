@@ -39,13 +39,28 @@ class EventLog:
             noop=noop,
         )
 
-    def finish(self, status: str, failed_event: Optional[str]) -> None:
-        """Write the last line of a call."""
-        self._append(status=status, failed_event=failed_event, finished=True)
+    def restoring(self, deployment_id: str, name: str, status: str) -> None:
+        """Note that a lifecycle event of the revision that is put back has begun or ended.
+
+        Such a line does not have the name where those of the deployment's own events have it.
+        """
+        restored = {"deployment_id": deployment_id, "lifecycle_event_name": name, "status": status}
+        self._append(status="InProgress", restored=restored)
+
+    def finish(self, status: str, failed_event: Optional[str], restored: Optional[Dict[str, Any]] = None) -> None:
+        """Write the last line of a call.
+
+        :param restored: as in the return values of M(agentless.codedeploy.lifecycle_events).
+        """
+        fields = {"restored": restored} if restored else {}
+        self._append(status=status, failed_event=failed_event, finished=True, **fields)
 
     def _append(self, **fields: Any) -> None:
         line = dict(time=time.time(), deployment_id=self._deployment_id, **fields)
         data = json.dumps(line, sort_keys=True).encode("ascii") + b"\n"
+        size = os.fstat(self._stream.fileno()).st_size
+        if size and os.pread(self._stream.fileno(), 1, size - 1) != b"\n":
+            data = b"\n" + data  # a line that could not be written to its end must not spoil this one
         while data:
             data = data[self._stream.write(data) :]
 
@@ -90,9 +105,12 @@ def summary(events: List[str], lines: List[Dict[str, Any]]) -> Dict[str, Any]:
                 "noop": line.get("noop", False),
             }
         )
-    return {
+    found = {
         "status": last["status"] if last else "InProgress",
         "failed_event": last.get("failed_event") if last else None,
         "events": result,
         "changed": any(not line.get("noop") for line in latest.values()),
     }
+    if last and last.get("restored"):
+        found["restored"] = last["restored"]
+    return found

@@ -11,6 +11,11 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks import diagnostics
+from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_process import (
+    RunningScript,
+    refuse_orphan,
+    start_time,
+)
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import EventLog, summary
 
@@ -30,8 +35,11 @@ def run_detached(lifecycle: Lifecycle, wait: float) -> Dict[str, Any]:
     if required:
         result = summary(lifecycle.events, [])
         return dict(result, previous_appspec_required=required)
-    lock = root.lock(lifecycle.group_id, f"deployment {lifecycle.deployment}")
+    owner = f"deployment {lifecycle.deployment}"
+    lock = root.lock(lifecycle.group_id, owner, refuse_orphan)
     try:
+        root.sweep(lifecycle.group_id)
+        lifecycle.running = RunningScript(lock, owner)
         os.makedirs(lifecycle.paths.directory, exist_ok=True)
         log = EventLog(lifecycle.paths.events, lifecycle.options["deployment_id"])
         process = _Detached(lambda: lifecycle.run(log))
@@ -55,11 +63,13 @@ def _conclude(log: EventLog) -> None:
     if any(line.get("finished") for line in lines):
         return
     failed: Optional[str] = None
-    latest = {line["lifecycle_event_name"]: line for line in lines}
+    latest = {line["lifecycle_event_name"]: line for line in lines if "lifecycle_event_name" in line}
     for name, line in latest.items():
         if line["status"] == "InProgress":
             message = f"the process that ran {name} was killed or died before it could report a result"
             log.event(name, "Failed", line.get("start_time") or 0.0, time.time(), diagnostics("UnknownError", message))
+            failed = name
+        elif line["status"] == "Failed":
             failed = name
     log.finish("Failed", failed)
 
@@ -103,12 +113,3 @@ class _Detached:
         if ready:
             os.waitpid(self.pid, 0)
         return bool(ready)
-
-
-def start_time(pid: int) -> Optional[int]:
-    """Return when a process started, in clock ticks since boot; with the pid it names one process for ever."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            return int(stream.read().rpartition(b") ")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return None

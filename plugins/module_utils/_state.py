@@ -9,7 +9,8 @@ import fcntl
 import os
 import shutil
 import time
-from typing import List, Optional
+from contextlib import suppress
+from typing import Callable, List, Optional
 
 OUR_MARK = "agentless.codedeploy"
 ONGOING_SECONDS = 24 * 3600
@@ -43,12 +44,17 @@ def replace_file(path: str, data: bytes, mode: int = 0o644) -> None:
     temporary = path + ".new"
     if os.path.lexists(temporary):
         os.unlink(temporary)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.rename(temporary, path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def read_file(path: str) -> Optional[bytes]:
@@ -74,6 +80,8 @@ class InstructionFiles:
         self.manifest = prefix + "-manifest.json"
         self.journal = prefix + "-journal"
         self.lock = prefix + "-lock"
+        self.ongoing = prefix + "-ongoing"
+        self.removed = prefix + "-removed"
         self.last_successful_install = prefix + "_last_successful_install"
         self.most_recent_install = prefix + "_most_recent_install"
 
@@ -85,11 +93,13 @@ class DeploymentPaths:
         self.directory = directory
         self.bundle = os.path.join(directory, "bundle.tar")
         self.archive = os.path.join(directory, "deployment-archive")
+        self.replaced_archive = self.archive + ".old"
         self.logs = os.path.join(directory, "logs")
         self.scripts_log = os.path.join(self.logs, "scripts.log")
         self.appspec = os.path.join(directory, "appspec.json")
         self.events = os.path.join(directory, "events.jsonl")
         self.archive_manifest = os.path.join(directory, "archive-manifest.json")
+        self.installation = os.path.join(directory, "installation.json")
 
 
 class DeploymentRoot:
@@ -139,21 +149,56 @@ class DeploymentRoot:
         kept = self.pointer(self.instructions(group_id).last_successful_install)
         paths = [os.path.join(group, name) for name in others]
         paths = sorted((path for path in paths if path != kept), key=_mtime)[:surplus]
+        removed = self.instructions(group_id).removed
         for path in paths:
-            remove_tree(path)
+            try:
+                os.makedirs(self.instructions_directory, exist_ok=True)
+                os.rename(path, removed)  # a killed run then leaves a whole deployment, or none
+            except OSError:
+                remove_tree(path)
+            remove_tree(removed)
         return paths
 
-    def prune_cache(self) -> None:
-        """Remove the pushed bundles that no kept deployment links to any more, and what a killed run left of one."""
+    def prune_cache(self, unused: bool = True) -> None:
+        """Remove what killed runs left of pushed bundles, and those that no kept deployment links to any more.
+
+        :param unused: whether to remove the latter.
+        """
         for name in _entries(self.bundle_cache):
             path = os.path.join(self.bundle_cache, name)
-            complete = "." not in name
-            if os.lstat(path).st_nlink < 2 if complete else _mtime(path) < time.time() - ONGOING_SECONDS:
+            _digest, unfinished, pid = name.partition(".")
+            old = unfinished and _mtime(path) < time.time() - ONGOING_SECONDS
+            if old or (not os.path.exists("/proc/" + pid) if unfinished else unused and os.lstat(path).st_nlink < 2):
                 os.unlink(path)
 
-    def lock(self, group_id: str, owner: str) -> int:
+    def sweep(self, group_id: str) -> None:
+        """Remove what killed runs of a group left half-done; its lock must be held."""
+        files = self.instructions(group_id)
+        written = [files.last_successful_install, files.most_recent_install, files.journal, files.ongoing]
+        written += [path + ".staged" for path in (files.cleanup, files.install_json, files.manifest)]
+        for path in [path + ".new" for path in written] + [files.ongoing, files.removed]:
+            with suppress(OSError):
+                remove_tree(path)
+        for name in _entries(self.group(group_id)):
+            with suppress(OSError):
+                paths = self.deployment(group_id, name)
+                if os.path.lexists(paths.replaced_archive) and not os.path.lexists(paths.archive):
+                    os.rename(paths.replaced_archive, paths.archive)
+                for entry in _entries(paths.directory):
+                    path = os.path.join(paths.directory, entry)
+                    if entry.endswith(".new") or path == paths.replaced_archive:
+                        remove_tree(path)
+        for name in _entries(self.ongoing):
+            with suppress(OSError):
+                if read_file(os.path.join(self.ongoing, name)) == _mark(group_id):
+                    self.end(name)
+        with suppress(OSError):
+            self.prune_cache(unused=False)
+
+    def lock(self, group_id: str, owner: str, check: Optional[Callable[[str], None]] = None) -> int:
         """Take the group's lock without waiting and return its descriptor; it is held until that is closed.
 
+        :param check: is given what its former owner left in it, and may refuse.
         :raises StateError: when a deployment holds it, naming that deployment.
         """
         os.makedirs(self.instructions_directory, exist_ok=True)
@@ -162,7 +207,7 @@ class DeploymentRoot:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.read(descriptor, 4096).decode("utf-8", "replace").strip() or "another deployment"
+            holder = _text(descriptor).partition("\n")[0].strip() or "another deployment"
             os.close(descriptor)
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
@@ -170,8 +215,14 @@ class DeploymentRoot:
                 f"{holder} is in progress for deployment group {group_id} on this instance (lock {path}); "
                 "wait until it has ended, or stop it"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, owner.encode("utf-8", "replace"), 0)
+        try:
+            if check:
+                check(_text(descriptor))
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, owner.encode("utf-8", "replace"), 0)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def refuse_agent(self) -> None:
@@ -180,7 +231,12 @@ class DeploymentRoot:
         :raises StateError: while the agent runs or has a deployment in progress.
         """
         pid = read_file(self.agent_pid_file)
-        if pid and len(pid) < 20 and pid.strip().isdigit() and b"codedeploy" in (read_file(f"/proc/{int(pid)}/cmdline") or b""):
+        if (
+            pid
+            and len(pid) < 20
+            and pid.strip().isdigit()
+            and b"codedeploy" in (read_file(f"/proc/{int(pid)}/cmdline") or b"")
+        ):
             raise StateError(
                 f"the CodeDeploy agent is running on this instance (process {int(pid)}, {self.agent_pid_file}); "
                 "stop and disable it first: systemctl disable --now codedeploy-agent"
@@ -194,10 +250,13 @@ class DeploymentRoot:
                     "wait until it has ended, or remove that file when the agent is gone"
                 )
 
-    def begin(self, deployment: str) -> None:
+    def begin(self, deployment: str, group_id: str) -> None:
         """Note that a deployment's events run, for whoever looks (the agent does at its start)."""
         os.makedirs(self.ongoing, exist_ok=True)
-        replace_file(os.path.join(self.ongoing, deployment), OUR_MARK.encode())
+        os.makedirs(self.instructions_directory, exist_ok=True)
+        whole = self.instructions(group_id).ongoing  # never a note without its mark: that would be the agent's
+        replace_file(whole, _mark(group_id))
+        os.rename(whole, os.path.join(self.ongoing, deployment))
 
     def end(self, deployment: str) -> None:
         """Remove the note that a deployment's events run."""
@@ -214,6 +273,14 @@ def remove_tree(path: str) -> None:
         shutil.rmtree(path)
     elif os.path.lexists(path):
         os.unlink(path)
+
+
+def _mark(group_id: str) -> bytes:
+    return os.fsencode(f"{OUR_MARK} {group_id}")
+
+
+def _text(descriptor: int) -> str:
+    return os.pread(descriptor, 8192, 0).decode("utf-8", "replace")
 
 
 def _entries(directory: str) -> List[str]:

@@ -128,7 +128,7 @@ def test_an_unfinished_deployment_of_the_agent_is_respected_for_a_day(root: Depl
 
 
 def test_an_unfinished_deployment_of_our_own_is_no_obstacle(root: DeploymentRoot) -> None:
-    root.begin("d-1")
+    root.begin("d-1", "g")
     root.refuse_agent()
     root.end("d-1")
     root.end("d-1")

@@ -1,0 +1,116 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process that runs lifecycle events is killed, and the script that it had started goes on without it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.lifecycle_instance import Instance
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_process import start_time
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError
+
+LONGEST = 60.0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + LONGEST
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Instance:
+    return Instance(tmp_path)
+
+
+def orphan(instance: Instance, timeout: int, script: str) -> tuple[dict[str, Any], int]:
+    """Kill the process that runs AfterInstall while its script runs; give the module's result and the script's pid."""
+    note = instance.directory / "pid"
+    appspec = instance.revision("v1", "AfterInstall", script=f"echo $$ > {note}.new; mv {note}.new {note}\n{script}")
+    appspec["hooks"]["AfterInstall"][0]["timeout"] = timeout
+    result = instance.deploy("v1", appspec, wait=0.0)
+    wait_for(note.exists)
+    os.kill(result["process"]["pid"], signal.SIGKILL)
+    os.waitpid(result["process"]["pid"], 0)
+    return result, int(note.read_text())
+
+
+def test_a_script_that_goes_on_keeps_others_out_and_is_named(instance: Instance) -> None:
+    _result, pid = orphan(instance, 3600, f"until [ -e {instance.directory}/go ]; do sleep 0.1; done")
+    with pytest.raises(StateError) as refusal:
+        instance.deploy("v2", instance.revision("v2"))
+    text = str(refusal.value)
+    assert f"script s.sh of AfterInstall of deployment d-v1 still runs as process {pid}" in text
+    assert f"kill -- -{pid}" in text
+    assert lives(pid) and not (instance.root / "g" / "d-v2").exists()
+    with pytest.raises(StateError, match=f"deployment d-v1 still runs as process {pid}"):
+        instance.deploy("v1", None, events=["AfterInstall"])
+    (instance.directory / "go").touch()
+    wait_for(lambda: not lives(pid))
+    assert instance.deploy("v2", None, events=[])["status"] == "Succeeded"
+
+
+def test_what_the_refusal_says_ends_it(instance: Instance) -> None:
+    _result, pid = orphan(instance, 3600, "sleep 600")
+    os.kill(-pid, signal.SIGTERM)
+    wait_for(lambda: not lives(pid))
+    assert instance.deploy("v2", instance.revision("v2"))["status"] == "Succeeded"
+
+
+def test_it_is_ended_after_its_time_out_whatever_it_does(instance: Instance) -> None:
+    child = instance.directory / "child"
+    _result, pid = orphan(instance, 1, f"trap '' TERM\nsleep 600 &\necho $! > {child}\nwhile :; do sleep 0.2; done")
+    wait_for(lambda: child.exists() and bool(child.read_text().strip()))
+    appspec = instance.revision("v2")
+    deadline = time.time() + 1
+    wait_for(lambda: time.time() > deadline)
+    assert instance.deploy("v2", appspec)["status"] == "Succeeded"
+    assert not lives(pid) and not lives(int(child.read_text()))
+
+
+def test_a_program_that_an_ended_script_has_left_keeps_nobody_out(instance: Instance) -> None:
+    child = instance.directory / "child"
+    script = f"(until [ -e {instance.directory}/end ]; do sleep 0.1; done) > /dev/null 2>&1 &\necho $! > {child}"
+    first = instance.revision("v1", "AfterInstall", "ApplicationStart", script=script)
+    instance.deploy("v1", first)
+    assert lives(int(child.read_text()))
+    assert instance.deploy("v2", instance.revision("v2"))["status"] == "Succeeded"
+    assert lives(int(child.read_text()))
+    (instance.directory / "end").touch()
+    wait_for(lambda: not lives(int(child.read_text())))
+
+
+def test_another_process_that_got_the_number_keeps_nobody_out(instance: Instance) -> None:
+    _result, pid = orphan(instance, 3600, "sleep 600")
+    lock = instance.root / "deployment-instructions" / "g-lock"
+    text = lock.read_text()
+    assert f'"start_time": {start_time(pid)}' in text
+    lock.write_text(text.replace(f'"start_time": {start_time(pid)}', '"start_time": 1'))
+    assert instance.deploy("v2", instance.revision("v2"))["status"] == "Succeeded"
+    os.kill(-pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("text", ["deployment d-1\n{", "deployment d-1\n[]\n", 'deployment d-1\n{"pid": 1}\n', "\n\n"])
+def test_a_lock_file_with_anything_else_in_it_is_taken(instance: Instance, text: str) -> None:
+    appspec = instance.revision("v1")
+    (instance.root / "deployment-instructions").mkdir(parents=True)
+    (instance.root / "deployment-instructions" / "g-lock").write_text(text)
+    assert instance.deploy("v1", appspec)["status"] == "Succeeded"
+    assert (instance.root / "deployment-instructions" / "g-lock").read_text() == "deployment d-v1"
