@@ -89,7 +89,7 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _result(name: str, parameters: dict[str, Any], outcome: dict[str, Any], instance: Instance) -> dict[str, Any]:
-        shown = ("status", "events", "failed_event", "changed")
+        shown = ("status", "events", "failed_event", "restored", "changed")
         result = {**instance.extras, "deployment_id": parameters["deployment_id"]}
         result.update({key: outcome[key] for key in shown if key in outcome})
         if outcome["status"] != "Succeeded":

@@ -86,6 +86,8 @@ class Revision:
         spec = self._lifecycle.spec(paths)
         self.check_event_names(spec)
         os.makedirs(root.instructions_directory, exist_ok=True)
+        if self._lifecycle.restoration:
+            self._lifecycle.restoration.record(spec)
         try:
             apply_install(self.plan(paths.archive, spec), self._lifecycle.instructions)
         except InstallError as error:
@@ -95,9 +97,9 @@ class Revision:
     def plan(self, archive: str, spec: Dict[str, Any], dry_run: bool = False) -> Any:
         """Return the plan to install what is in a folder.
 
+        :param dry_run: leave what an interrupted Install left as it is.
         :raises InstallError: with all its problems.
         :raises EventError: when the AppSpec gives files setuid or setgid bits, and that is not wanted.
-        :param dry_run: leave what an interrupted Install left as it is.
         """
         self._check_setuid(spec)
         return plan_install(
@@ -107,9 +109,9 @@ class Revision:
             self._lifecycle.instructions,
             read_manifest(self._paths) if archive == self._paths.archive else None,
             self._options.get("destination_root") or "/",
+            dry_run,
         )
 
-            dry_run,
     def _check_setuid(self, spec: Dict[str, Any]) -> None:
         for number, entry in enumerate(spec.get("permissions") or [] if self._options.get("reject_setuid") else []):
             if "file" in entry["type"] and int(entry["mode"] or "0", 8) & SETUID_SETGID:

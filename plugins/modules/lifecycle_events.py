@@ -154,6 +154,16 @@ options:
     description: Carry on after a failed C(ApplicationStop), C(BeforeBlockTraffic) or C(AfterBlockTraffic).
     type: bool
     default: false
+  restore_on_failure:
+    description:
+      - When an event after C(Install) fails, put back the revision that was installed before it, and run that
+        revision's C(ApplicationStart) and C(ValidateService). The deployment has failed all the same; RV(restored)
+        tells what came of it.
+      - Its files are installed from its C(deployment-archive), so what has been changed in them since they were
+        installed is not kept. Its scripts get the variables it was deployed with.
+      - Give it to every call for the deployment, so that C(Install) notes what it replaces. Needs nothing else.
+    type: bool
+    default: false
   root:
     description: Deployment root, the folder that holds revisions and logs.
     type: path
@@ -202,16 +212,6 @@ options:
     description: Seconds to wait for the events before the module answers.
     type: float
     default: 10
-"""
-
-EXAMPLES = r"""
-- name: Deploy an archive that is on the instance
-  agentless.codedeploy.lifecycle_events:
-    deployment_id: d-ABCDEFGHI
-    deployment_group_id: hollowweb-production
-    deployment_group_name: production
-    application_name: HollowWeb
-    bundle:
   max_diff_size:
     description:
       - Bytes that a file may have for its content to be shown with C(--diff). All files together may have ten times as
@@ -225,6 +225,16 @@ EXAMPLES = r"""
         mode or that of a folder they are in. It may be a secret, and it is in the output and the logs of Ansible then.
     type: bool
     default: false
+"""
+
+EXAMPLES = r"""
+- name: Deploy an archive that is on the instance
+  agentless.codedeploy.lifecycle_events:
+    deployment_id: d-ABCDEFGHI
+    deployment_group_id: hollowweb-production
+    deployment_group_name: production
+    application_name: HollowWeb
+    bundle:
       type: tgz
       path: /srv/bundles/hollowweb.tar.gz
     appspec: "{{ lookup('ansible.builtin.file', 'hollowweb/appspec.yml') | agentless.codedeploy.appspec }}"
@@ -311,6 +321,42 @@ events:
           description: The last lines of the event's log, at most 4096 bytes; empty unless a script failed.
           type: str
           returned: always
+restored:
+  description: What came of putting the revision back that was installed before.
+  returned: when O(restore_on_failure) and an event after C(Install) has failed
+  type: dict
+  sample:
+    deployment_id: d-OLDOLDOLD
+    status: Succeeded
+    message: the files of deployment d-OLDOLDOLD were put back
+    events:
+      - lifecycle_event_name: Install
+        status: Succeeded
+        start_time: 1789000002.0
+        end_time: 1789000002.5
+        diagnostics: {error_code: Success, script_name: '', message: 'Succeeded: ', log_tail: ''}
+  contains:
+    deployment_id:
+      description: Deployment whose revision was put back; null when there is none.
+      type: str
+      returned: always
+    status:
+      description: >-
+        V(Succeeded); V(Failed) when one of its events failed; V(Skipped) when there was nothing to put back, and
+        nothing was done.
+      type: str
+      returned: always
+    message:
+      description: What was done, or why nothing was.
+      type: str
+      returned: always
+    events:
+      description: >-
+        C(Install), C(ApplicationStart) and C(ValidateService) of that revision, in the form of RV(events); one that was
+        not reached is V(Skipped).
+      type: list
+      elements: dict
+      returned: always
 events_log:
   description: Log of the deployment's events on the instance, one JSON object a line; C(finished) ends each call.
   returned: when events were started
@@ -347,7 +393,11 @@ plan:
       type: list
       elements: dict
       returned: always
-      sample: [{lifecycle_event_name: AfterInstall, location: scripts/configure.sh, revision: null}]
+      sample:
+        - {lifecycle_event_name: ApplicationStop, location: scripts/stop.sh, timeout: 60, runas: null,
+           deployment_id: d-OLDOLDOLD}
+        - {lifecycle_event_name: AfterInstall, location: scripts/configure.sh, timeout: 60, runas: null,
+           deployment_id: null}
     files:
       description:
         - What C(Install) would make of each path; null when it is not among O(events) or the revision is not known.
@@ -382,6 +432,7 @@ plan:
 
 import gc
 import os
+from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -425,6 +476,7 @@ ARGUMENT_SPEC = {
     "all_possible_lifecycle_events": {"type": "list", "elements": "str"},
     "file_exists_behavior": {"type": "str", "default": "DISALLOW"},
     "ignore_application_stop_failures": {"type": "bool", "default": False},
+    "restore_on_failure": {"type": "bool", "default": False},
     "root": {"type": "path", "default": "/opt/codedeploy-agent/deployment-root"},
     "destination_root": {"type": "path", "default": "/"},
     "archive_limits": {"type": "dict", "options": ARCHIVE_LIMITS, "apply_defaults": True},
@@ -432,8 +484,21 @@ ARGUMENT_SPEC = {
     "ignore_ownership": {"type": "bool", "default": False},
     "revisions_to_keep": {"type": "int", "default": 5},
     "wait": {"type": "float", "default": 10},
-from typing import Any, Dict
+    "max_diff_size": {"type": "int", "default": 104448},
+    "diff_private_files": {"type": "bool", "default": False},
 }
+
+
+def planned(module: AnsibleModule, lifecycle: Lifecycle) -> Dict[str, Any]:
+    """Return the result of check mode; what it needs of the file system is in the task's temporary folder."""
+    from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import (
+        plan_events,
+        temporary_folder,
+    )
+
+    diff = {"limit": module.params["max_diff_size"], "private": module.params["diff_private_files"]}
+    with temporary_folder(module.tmpdir) as folder:
+        return plan_events(lifecycle, folder, diff if module._diff else None)
 
 
 def main() -> None:
@@ -460,17 +525,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    "max_diff_size": {"type": "int", "default": 104448},
-    "diff_private_files": {"type": "bool", "default": False},
-def planned(module: AnsibleModule, lifecycle: Lifecycle) -> Dict[str, Any]:
-    """Return the result of check mode; what it needs of the file system is in the task's temporary folder."""
-    from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import (
-        plan_events,
-        temporary_folder,
-    )
-
-    diff = {"limit": module.params["max_diff_size"], "private": module.params["diff_private_files"]}
-    with temporary_folder(module.tmpdir) as folder:
-        return plan_events(lifecycle, folder, diff if module._diff else None)
-
-

@@ -109,6 +109,8 @@ def followed(lines: Iterator[dict[str, Any]], started: dict[str, Any], listener:
         if line.get("finished"):
             last = line
             break
+        if "lifecycle_event_name" not in line:
+            continue
         event = event_of(line)
         name = event["lifecycle_event_name"]
         events[name] = event
@@ -147,7 +149,10 @@ def _ended(events: dict[str, dict[str, Any]], last: dict[str, Any] | None) -> di
             failed = failed or event["lifecycle_event_name"]
         elif event["status"] == "Pending":
             event["status"] = "Skipped"
-    return {"status": status, "events": list(events.values()), "failed_event": failed, "changed": True}
+    result = {"status": status, "events": list(events.values()), "failed_event": failed, "changed": True}
+    if last and last.get("restored"):
+        result["restored"] = last["restored"]
+    return result
 
 
 def _complete_lines(text: str) -> tuple[list[dict[str, Any]], int]:
