@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,9 +20,12 @@ from typing import Any
 import pytest
 from conformance.case_result import ENGINE
 from conformance.conftest import USER
+from support.install_trees import make_tree
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks import run_scripts
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_log import HookLog
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached
 
 WAYS = [{"runas": USER}, {"sudo": True}, {"runas": USER, "sudo": True}]
 
@@ -75,6 +81,59 @@ def test_a_user_who_must_not_log_in_runs_nothing(folder: Path, conformance_host:
     result, output = run(folder, "#!/bin/sh\necho ran\n", runas="nobody")
     assert result["message"] == "Script at specified location: s.sh run as user nobody failed with exit code 1"
     assert output == ["This account is currently not available."]
+
+
+SECRET = (
+    "root/g/d-1/events.jsonl",
+    "root/g/d-1/appspec.json",
+    "root/g/d-1/archive-manifest.json",
+    "root/g/d-1/installation.json",
+    "root/g/d-1/bundle.tar",
+    "root/bundle-cache",
+    "root/deployment-instructions/g-manifest.json",
+    "root/deployment-instructions/g-lock",
+)
+
+
+def test_another_user_reads_the_revision_and_nothing_else_of_a_deployment(folder: Path, conformance_host: str) -> None:
+    content = make_tree(folder / "content", {"a": "a", "s.sh": ("mode", 0o755, "#!/bin/sh\nid -un\ncat ${0%/*}/a\n")})
+    (content / "appspec.yml").write_text("kept")
+    with tarfile.open(folder / "b.tar", "w") as archive:
+        archive.add(content, ".")
+    digest = hashlib.sha256((folder / "b.tar").read_bytes()).hexdigest()
+    hook = {"location": "s.sh", "timeout": 60, "runas": USER, "sudo": None}
+    files = [{"source": "a", "destination": str(folder / "destination")}]
+    appspec = {"version": 0.0, "os": "linux", "hooks": {"AfterInstall": [hook]}, "files": files, "permissions": []}
+    options = {
+        "deployment_id": "d-1",
+        "deployment_group_id": "g",
+        "root": str(folder / "root"),
+        "bundle": {"type": "tar", "path": str(folder / "b.tar"), "digest": digest},
+        "appspec": appspec,
+        "events": ["DownloadBundle", "Install", "AfterInstall"],
+        "restore_on_failure": True,
+    }
+    before = os.umask(0o077)
+    try:
+        assert run_detached(Lifecycle(options), 60)["status"] == "Succeeded"
+    finally:
+        os.umask(before)
+    log = (folder / "root/g/d-1/logs/scripts.log").read_text()
+    assert f"[stdout]{USER}\n" in log and log.endswith("[stdout]a")
+    assert (folder / "root").stat().st_mode & 0o7777 == 0o755
+    assert (folder / "root").stat().st_uid == 0
+    probe = 'for path; do test -r "$path" && echo "$path"; test -w "$path" && echo "w $path"; done; true'
+    paths = [str(path) for path in sorted((folder / "root").rglob("*"))]
+    done = subprocess.run(
+        ["su", USER, "-s", "/bin/sh", "-c", probe, "--", "sh", *paths], check=True, capture_output=True, text=True
+    )
+    readable = {line.replace(f"{folder}/", "") for line in done.stdout.splitlines()}
+    assert {"root/g/d-1/deployment-archive/a", "root/g/d-1/deployment-archive/s.sh"} <= readable
+    assert not [line for line in readable if line.startswith("w ")]
+    for path in SECRET:
+        assert (folder / path).exists(), path
+        assert path == "root/bundle-cache" or path not in readable
+        assert not [line for line in readable if line.startswith(path + "/")]
 
 
 def test_the_engine_needs_nothing_but_its_request(folder: Path, conformance_host: str) -> None:

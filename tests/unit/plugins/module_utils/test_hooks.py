@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import resource
+import signal
 import stat
 import time
 from pathlib import Path
@@ -204,6 +208,60 @@ def test_output_is_kept_in_full_and_in_any_encoding(hooks: Hooks) -> None:
     assert data.endswith(b"[stdout]last")
     assert len(result["log_tail"].encode("utf-8")) <= 4096
     assert result["log_tail"].endswith("[stdout]last")
+
+
+def test_memory_stays_bounded_while_a_script_writes_200_megabytes(hooks: Hooks) -> None:
+    size = 200 * 1000 * 1000
+    line = "y" * 199
+    hooks.script(f"#!/bin/sh\nyes {line} | head -c {size}\nprintf '\\351' >&2\nexit 1\n")
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        tail = hooks.run()["log_tail"]
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        os.write(writing, json.dumps([grown, tail]).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    grown, tail = json.loads(os.read(reading, 100000))
+    os.close(reading)
+    os.close(writing)
+    assert grown < 32 * 1024, f"{grown} KiB"
+    assert 0 < len(tail.encode("utf-8")) <= 4096
+    written = 0
+    with hooks.scripts_log.open("rb") as stream:
+        for entry in stream:
+            written += entry.count(b"y" * 199 + b"\n")
+    assert written == size // 200
+    hooks.scripts_log.unlink()
+
+
+def test_any_byte_is_kept_and_the_tail_is_text(hooks: Hooks) -> None:
+    data = bytes(byte for byte in range(256) if byte != 10) * 40
+    (hooks.archive / "data").write_bytes(data)
+    hooks.script(f"#!/bin/sh\ncat {hooks.archive}/data\nexit 1\n")
+    tail = hooks.run()["log_tail"]
+    assert b"[stdout]" + data in hooks.scripts_log.read_bytes()
+    assert 0 < len(tail.encode("utf-8")) <= 4096
+    assert json.loads(json.dumps(tail)) == tail
+
+
+def test_a_script_does_not_go_on_without_its_log(hooks: Hooks, tmp_path: Path) -> None:
+    """There is no more room for the log: the event fails, and nothing of the script is left behind."""
+    hooks.script(f"#!/bin/sh\necho $$ > {tmp_path}/own\nhead -c 3000000 /dev/zero\necho\nsleep 600\n")
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000000, 1000000))
+            with pytest.raises(OSError):
+                hooks.run()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert ended(tmp_path / "own")
 
 
 def test_memory_stays_bounded_by_the_longest_line(hooks: Hooks) -> None:
