@@ -34,8 +34,10 @@ def deployment_plan(group: Any, groups: Mapping[str, list[str]], hostvars: Any =
         raise AnsibleFilterError(_complaint(name, groups))
     _check_limit(name, groups)
     plan = _registered_plan(hosts, hostvars or {})
-    order = [host for host in plan.get("order", ()) if host in set(hosts)]
-    rest = [host for host in hosts if host not in set(order)]
+    members = set(hosts)
+    order = [host for host in plan.get("order", ()) if host in members]
+    planned = set(order)
+    rest = [host for host in hosts if host not in planned]
     return {"hosts": order + rest, "serial": list(plan.get("serial") or [len(hosts)])}
 
 

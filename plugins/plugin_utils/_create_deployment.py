@@ -133,13 +133,14 @@ def fleet_of(group: str, groups: Mapping[str, Sequence[str]], play_hosts: Sequen
     instances = [str(host) for host in groups.get(group, [])]
     if not instances:
         raise PreflightError(f"deploy_group: the inventory has no group {group} with hosts in it")
-    strangers = [str(host) for host in play_hosts if host not in set(instances)]
+    members, wanted = set(instances), set(play_hosts)
+    strangers = [str(host) for host in play_hosts if host not in members]
     if strangers:
         raise PreflightError(
             f"deploy_group: this play has hosts that are not in the group {group}: {', '.join(strangers)}; "
             "the play's hosts must be the group or a part of it"
         )
-    chosen = [host for host in instances if host in set(play_hosts)]
+    chosen = [host for host in instances if host in wanted]
     return Fleet(instances, None if len(chosen) == len(instances) else chosen)
 
 

@@ -24,6 +24,23 @@ def test_order_of_the_plan_comes_first_and_nobody_is_lost() -> None:
     assert deployment_plan("web", GROUPS, {"b": created}) == {"hosts": ["c", "a", "b"], "serial": [2]}
 
 
+class CountedName(str):
+    """A host's name that counts how often it is looked up."""
+
+    lookups = 0
+
+    def __hash__(self) -> int:
+        CountedName.lookups += 1
+        return super().__hash__()
+
+
+def test_a_large_group_is_looked_through_once() -> None:
+    hosts = [CountedName(f"web{number}") for number in range(500)]
+    created: dict[str, Any] = {"deploy_created": {"plan": {"order": hosts[::-1], "serial": [500]}}}
+    assert deployment_plan("web", {"web": list(hosts)}, {hosts[0]: created})["hosts"] == hosts[::-1]
+    assert CountedName.lookups < 10 * len(hosts)
+
+
 @pytest.mark.parametrize(
     ("group", "message"),
     [("", "deploy_group is not set"), ("wbe", "no group wbe; .*: web$"), ("empty", "the group empty has no hosts")],
