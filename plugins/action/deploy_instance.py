@@ -12,6 +12,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_instance import check_instance
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import as_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment, get_target
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance
@@ -23,6 +25,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_insta
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
 
+NOT_PART = "not part of this deployment: it has the revision already"
 ARGUMENTS = {
     "deployment_id": {"type": "str"},
     "former_deployment_id": {"type": "str"},
@@ -33,6 +36,9 @@ ARGUMENTS = {
     "revisions_to_keep": {"type": "int", "default": 5},
     "poll_after": {"type": "int", "default": 10},
     "fail_when_not_started": {"type": "bool", "default": True},
+    "planned_deployment": {"type": "dict"},
+    "diff_private_files": {"type": "bool", "default": False},
+    "report_in_verdict": {"type": "bool", "default": False},
     "store": {"type": "str"},
 }
 
@@ -48,31 +54,27 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        if self._task.check_mode:
-            return {"changed": True, "msg": "check mode: the lifecycle events would be run on this instance"}
+        name = str(task_vars["inventory_hostname"])
+        if self._task.check_mode and arguments["planned_deployment"]:
+            return self._check(name, as_deployment(arguments["planned_deployment"]), arguments, task_vars)
         if not arguments["deployment_id"]:
             raise AnsibleActionFail(
                 "deployment_id is missing: create a deployment with agentless.codedeploy.deployment"
             )
         try:
-            return self._deploy(str(task_vars["inventory_hostname"]), arguments, task_vars)
+            return self._deploy(name, arguments, task_vars)
         except CodeDeployError as error:
             raise AnsibleActionFail(f"{error.code}: {error.message}") from error
 
     def _deploy(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         store = open_store(arguments["store"])
         deployment = get_deployment(store, arguments["deployment_id"])
+        if self._task.check_mode:
+            return self._check(name, deployment, arguments, task_vars)
         result: dict[str, Any] = {"changed": False, "deployment_id": deployment.deployment_id}
         if name not in deployment.order:
-            return {**result, "skipped": True, "msg": "not part of this deployment: it has the revision already"}
-        options = InstanceOptions(
-            root=arguments["root"],
-            destination_root=arguments["destination_root"],
-            revisions_to_keep=arguments["revisions_to_keep"],
-            poll_after=arguments["poll_after"],
-            revision=arguments["revision"],
-            revision_headers={str(key): str(value) for key, value in arguments["revision_headers"].items()},
-        )
+            return {**result, "skipped": True, "msg": NOT_PART}
+        options = self._options(arguments)
         display = Display()
         instance = Instance(self, task_vars, options.root)
         work = InstanceDeployment(store, deployment, name, instance, options, display.display)
@@ -83,6 +85,27 @@ class ActionModule(ActionBase):
             return {**result, **self._not_started(name, decision.reason, arguments["fail_when_not_started"])}
         outcome = work.run(arguments["former_deployment_id"])
         return {**result, **instance.extras, **self._outcome(name, deployment.deployment_id, outcome, display)}
+
+    def _check(
+        self, name: str, deployment: Any, arguments: dict[str, Any], task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        if name not in deployment.order:
+            return {"changed": False, "skipped": True, "msg": NOT_PART}
+        instance, options = Instance(self, task_vars, arguments["root"]), self._options(arguments)
+        return check_instance(
+            name, instance, deployment, options, arguments["diff_private_files"], arguments["report_in_verdict"]
+        )
+
+    @staticmethod
+    def _options(arguments: dict[str, Any]) -> InstanceOptions:
+        return InstanceOptions(
+            root=arguments["root"],
+            destination_root=arguments["destination_root"],
+            revisions_to_keep=arguments["revisions_to_keep"],
+            poll_after=arguments["poll_after"],
+            revision=arguments["revision"],
+            revision_headers={str(key): str(value) for key, value in arguments["revision_headers"].items()},
+        )
 
     @staticmethod
     def _not_started(name: str, reason: str, fail: bool) -> dict[str, Any]:

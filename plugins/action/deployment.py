@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import checked_groups, planned_deployment
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._conclude_deployment import (
     conclude_in_play,
@@ -38,6 +39,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import created_text, verdict_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
     configured_forks,
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_check import check_text, diff_text
     group_of_play,
     inventory_options,
     revision_folders,
@@ -57,6 +59,7 @@ ARGUMENTS = {
     "revision_headers": {"type": "dict", "default": {}, "no_log": True},
     "appspec_filename": {"type": "str"},
     "deployment_config": {"type": "raw"},
+    "planned_deployment": {"type": "dict"},
     "file_exists_behavior": {"type": "str"},
     "ignore_application_stop_failures": {"type": "bool"},
     "update_outdated_instances_only": {"type": "bool"},
@@ -141,11 +144,12 @@ class ActionModule(ActionBase):
             f"check mode: would deploy {prepared.revision.location} to {len(plan['order'])} instances, "
             f"at most {plan['window']} at a time"
         )
-        return {"changed": True, "deployment_id": "", "status": "Created", "plan": plan}
+        planned = planned_deployment(prepared, plan["order"])
+        return {"changed": True, "deployment_id": "", "status": "Created", "plan": plan, "planned_deployment": planned}
 
     def _conclude(self, store: Store, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if self._task.check_mode or arguments["deployment_id"] == "":
-            return {"changed": False, "skipped": True, "msg": "check mode: there is no deployment to conclude"}
+            return self._checked((arguments["planned_deployment"] or {}).get("order") or [], task_vars)
         run, wanted = this_run(self), arguments["deployment_id"]
         if wanted is None:
             group, application = arguments["deployment_group"], arguments["application_name"]
@@ -168,6 +172,22 @@ class ActionModule(ActionBase):
                 self._display.display(f"Deployment {deployment.deployment_id} goes on, with {', '.join(pending)}")
                 continue
             text = verdict_text(deployment, targets, inventory_options())
+    def _checked(self, names: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Say what would happen on all instances, once for those with the same plan."""
+        groups = checked_groups(names, task_vars)
+        if not groups:
+            return {"changed": False, "skipped": True, "msg": "check mode: there is no deployment to conclude"}
+        failing = sum(len(group.instances) for group in groups if group.would_fail)
+        self._display.display(check_text(groups), color="red" if failing else None)
+        diff = [entry for group in groups for entry in group.diff]
+        result: dict[str, Any] = {"changed": True, "plans": [group.as_data() for group in groups]}
+        if not failing:
+            return {**result, "diff": diff} if self._task.diff else result
+        if diff and self._task.diff:
+            # Ansible shows no differences of a task that failed.
+            self._display.display(diff_text(diff))
+        return {**result, "failed": True, "msg": f"check mode: the deployment would fail on {failing} of {len(names)}"}
+
             succeeded = deployment.status == "Succeeded"
             self._display.display(text, color="green" if succeeded else "red")
             if not succeeded:

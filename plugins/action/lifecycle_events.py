@@ -15,6 +15,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_instance import checked_result
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import diff_parameters
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import group_id_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
@@ -54,8 +56,9 @@ class ActionModule(ActionBase):
             if source:
                 self._add_bundle(parameters, source, headers, instance, revision_folders(task_vars))
             if self._task.check_mode:
-                outcome = instance.start_events(parameters)
-                return {**instance.extras, "changed": outcome["changed"], "plan": hide(outcome.get("plan"), secrets)}
+                outcome = hide(instance.start_events({**diff_parameters(), **parameters}), secrets)
+                root = str(parameters.get("destination_root") or "/")
+                return {**instance.extras, **checked_result(str(task_vars["inventory_hostname"]), outcome, root)}
             outcome = instance.run_events(parameters, self._say(task_vars))
         except (RevisionError, BundleError, PreflightError, InstanceError) as error:
             raise AnsibleActionFail(hide(str(error), secrets)) from error
@@ -74,12 +77,15 @@ class ActionModule(ActionBase):
     def _add_bundle(
         self, parameters: dict[str, Any], source: str, headers: dict[str, str], instance: Instance, folders: list[str]
     ) -> None:
+        # In check mode nothing that an earlier task would have brought is on the instance.
+        needed = {"DownloadBundle", "Install"} if self._task.check_mode else {"DownloadBundle"}
+        needed.intersection_update(parameters.get("events") or ())
+        if not needed and not self._task.check_mode:
+            return
         revision, appspec = checked_revision(source, folders, headers, parameters.get("appspec_filename"))
         parameters["revision"] = revision.as_record()
         parameters["appspec"] = appspec
-        if self._task.check_mode:
-            parameters["bundle"] = {"type": revision.bundle.bundle_type, "digest": revision.bundle.digest}
-        else:
+        if needed:
             parameters["bundle"] = instance.bundle_parameter(revision.bundle, source, headers)
 
     @staticmethod

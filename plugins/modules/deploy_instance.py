@@ -27,9 +27,15 @@ attributes:
   check_mode:
     support: full
     details:
-      - Nothing is done on the instance.
+      - Needs O(planned_deployment), or a recorded deployment. RV(plan) tells what would be done on the instance. The
+        task fails when the lifecycle events would.
+      - The bundle is copied to, or downloaded by, an instance that does not have it, into Ansible's temporary folder
+        for the task. Nothing else is touched, and nothing is recorded.
   diff_mode:
-    support: none
+    support: partial
+    details:
+      - In check mode. Binary files, files bigger than Ansible's C(max_diff_size) and files that other users of the
+        instance cannot read are named only; see O(diff_private_files).
 options:
   deployment_id:
     description: The deployment. Required outside of check mode.
@@ -69,6 +75,23 @@ options:
     description: Whether the task fails or is skipped when the deployment starts no further instance.
     type: bool
     default: true
+  planned_deployment:
+    description:
+      - In check mode the deployment, C(planned_deployment) of M(agentless.codedeploy.deployment).
+    type: dict
+  diff_private_files:
+    description:
+      - With C(--diff) show the content of files, too, that other users of the instance cannot read.
+    type: bool
+    default: false
+  report_in_verdict:
+    description:
+      - In check mode leave it to M(agentless.codedeploy.deployment) with
+        O(agentless.codedeploy.deployment#module:state=concluded) to show the plan and the differences, once for all
+        instances with the same.
+      - It finds the results of this module registered as C(deploy_checked).
+    type: bool
+    default: false
 author:
   - agentless.codedeploy contributors (!UNKNOWN)
 """
@@ -107,6 +130,19 @@ error_code:
   returned: when one failed
   type: str
   sample: ScriptFailed
+plan:
+  description: What would happen, RV(agentless.codedeploy.lifecycle_events#module:plan).
+  returned: in check mode
+  type: dict
+differences:
+  description: What C(diff) would be, which Ansible shows for each instance.
+  returned: in check mode with C(--diff) and O(report_in_verdict)
+  type: list
+  elements: dict
+destination_root:
+  description: The folder that the paths of RV(plan) begin with.
+  returned: in check mode, unless it is V(/)
+  type: path
 script_name:
   description: The script that failed.
   returned: when a script failed

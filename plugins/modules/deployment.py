@@ -27,9 +27,14 @@ attributes:
     details:
       - With O(state=created) everything is checked and the plan is returned; nothing is recorded.
   diff_mode:
-    support: none
+    support: partial
+    details:
+      - In check mode with O(state=concluded), the differences of M(agentless.codedeploy.deploy_instance).
 options:
   state:
+      - With O(state=concluded) it is told what would happen on the instances, from what
+        M(agentless.codedeploy.deploy_instance) has registered as C(deploy_checked) on each, once for all instances with
+        the same plan. The task fails when the deployment would fail on any of them.
     description: Whether to begin or to end the deployment.
     type: str
     choices: [created, concluded]
@@ -44,6 +49,9 @@ options:
       - Name of the application. Default C(application_name) of O(deployment_groups), else the group's name.
       - Together with the group's name it identifies what earlier deployments have installed on an instance.
     type: str
+  planned_deployment:
+    description: In check mode, what O(state=created) has returned as RV(planned_deployment).
+    type: dict
   deployment_group:
     description: Name of the inventory's group that is deployed to. Default the play's C(hosts), when that is one group.
     type: str
@@ -170,3 +178,27 @@ plan:
       type: dict
       sample: {}
 """
+planned_deployment:
+  description: The deployment that would be made, for M(agentless.codedeploy.deploy_instance).
+  returned: when O(state=created), in check mode
+  type: dict
+plans:
+  description: What would happen, once for all instances with the same plan.
+  returned: when O(state=concluded), in check mode
+  type: list
+  elements: dict
+  contains:
+    instances:
+      description: The instances.
+      type: list
+      elements: str
+      sample: [web1, web2]
+    plan:
+      description:
+        - RV(agentless.codedeploy.lifecycle_events#module:plan), with paths below C(destination_root) of
+          M(agentless.codedeploy.deploy_instance). Null when there is none.
+      type: dict
+    message:
+      description: Why there is no plan.
+      type: str
+      sample: Failed to connect to the host via ssh

@@ -121,6 +121,8 @@ class Instance:
             if result.get(key):
                 self.extras[key] = result[key]
         if result.get("unreachable"):
+            if self._action._task.check_mode:
+                raise
             raise AnsibleConnectionFailure(str(result.get("msg", "the instance is not reachable")))
         if "status" not in result:
             raise InstanceError(_refusal(result))

@@ -97,7 +97,9 @@ class InstanceDeployment:
         try:
             if former_deployment_id:
                 self._reconcile(former_deployment_id)
-            outcome = self._instance.run_events(self._parameters(), self._on_event)
+            bundle = bundle_of(self._deployment, self._instance, self._options)
+            parameters = event_parameters(self._deployment, self._options, bundle)
+            outcome = self._instance.run_events(parameters, self._on_event)
         except AnsibleConnectionFailure as error:
             self._finish("Failed", [], f"The instance is not reachable: {self._without_secrets(str(error))}")
             raise
@@ -132,43 +134,6 @@ class InstanceDeployment:
             f"{self._name}: {deployment_id} had {outcome['status'].lower()} here, by the instance's own event log"
         )
 
-    def _parameters(self) -> dict[str, Any]:
-        deployment, options = self._deployment, self._options
-        parameters = {
-            "deployment_id": deployment.deployment_id,
-            "deployment_group_id": deployment.deployment_group_id,
-            "deployment_group_name": deployment.deployment_group_name,
-            "application_name": deployment.application_name,
-            "deployment_creator": deployment.creator,
-            "revision": deployment.revision,
-            "bundle": self._bundle(),
-            "appspec": deployment.options["appspec"],
-            "events": deployment.options["lifecycle_events"],
-            "file_exists_behavior": deployment.file_exists_behavior,
-            "ignore_application_stop_failures": deployment.ignore_application_stop_failures,
-            "root": options.root,
-            "destination_root": options.destination_root,
-            "revisions_to_keep": options.revisions_to_keep,
-            "wait": options.poll_after,
-        }
-        if deployment.options.get("appspec_filename"):
-            parameters["appspec_filename"] = deployment.options["appspec_filename"]
-        return parameters
-
-    def _bundle(self) -> dict[str, Any]:
-        digest = self._deployment.revision["digest"]
-        bundle_type = bundle_type_of_record(self._deployment.revision)
-        bundle = CachedBundle("", bundle_type, digest, 0)
-        if not is_address(self._options.revision):
-            bundle = self._cached(digest, bundle_type)
-        return self._instance.bundle_parameter(bundle, self._options.revision, self._options.revision_headers)
-
-    def _cached(self, digest: str, bundle_type: str) -> CachedBundle:
-        bundle = cached(digest, bundle_type)
-        if bundle is None:
-            raise InstanceError(f"the bundle {digest} is no longer in this controller's cache; deploy again")
-        return bundle
-
     def _on_event(self, event: dict[str, Any]) -> None:
         event = self._without_secrets(event)
         record_event(self._store, self._deployment.deployment_id, self._name, event)
@@ -200,3 +165,42 @@ def bundle_type_of_record(revision: dict[str, Any]) -> str:
     """Return the bundle type of a recorded revision."""
     place = revision.get("local_location") or revision.get("url_location") or {}
     return str(place["bundle_type"])
+def event_parameters(deployment: Any, options: InstanceOptions, bundle: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the module M(agentless.codedeploy.lifecycle_events) for one instance.
+
+    :param deployment: the recorded deployment, or one that has its attributes (check mode).
+    """
+    parameters = {
+        "deployment_id": deployment.deployment_id,
+        "deployment_group_id": deployment.deployment_group_id,
+        "deployment_group_name": deployment.deployment_group_name,
+        "application_name": deployment.application_name,
+        "deployment_creator": deployment.creator,
+        "revision": deployment.revision,
+        "bundle": bundle,
+        "appspec": deployment.options["appspec"],
+        "events": deployment.options["lifecycle_events"],
+        "file_exists_behavior": deployment.file_exists_behavior,
+        "ignore_application_stop_failures": deployment.ignore_application_stop_failures,
+        "root": options.root,
+        "destination_root": options.destination_root,
+        "revisions_to_keep": options.revisions_to_keep,
+        "wait": options.poll_after,
+    }
+    if deployment.options.get("appspec_filename"):
+        parameters["appspec_filename"] = deployment.options["appspec_filename"]
+    return parameters
+
+
+def bundle_of(deployment: Any, instance: Instance, options: InstanceOptions) -> dict[str, Any]:
+    """Bring the bundle of a deployment to an instance and return the module's parameter for it.
+
+    :raises InstanceError: when this controller no longer has it.
+    """
+    digest, bundle_type = deployment.revision["digest"], bundle_type_of_record(deployment.revision)
+    bundle: CachedBundle | None = CachedBundle("", bundle_type, digest, 0)
+    if not is_address(options.revision):
+        bundle = cached(digest, bundle_type)
+    if bundle is None:
+        raise InstanceError(f"the bundle {digest} is no longer in this controller's cache; deploy again")
+    return instance.bundle_parameter(bundle, options.revision, options.revision_headers)
