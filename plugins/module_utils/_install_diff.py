@@ -56,10 +56,13 @@ class Differences:
     def collect(self) -> List[Dict[str, Any]]:
         """Return the entries for the result's C(diff)."""
         for path, real, write, there in sorted(planned_writes(self._plan), key=lambda item: item[0]):
-            regular = there is not None and stat.S_ISREG(there.st_mode) and write.text is None
-            if not regular or there.st_size != write.size or not same_content(join(write.source, write.name), real):
-                before = _ABSENT if there is None else self._present(real, there)
-                self._add(path, before, self._planned(real, write), there is not None, True)
+            if there is None:
+                self._add(path, _ABSENT, self._planned(real, write), False, True)
+                continue
+            regular = stat.S_ISREG(there.st_mode) and write.text is None
+            source = join(write.source, write.name)
+            if not regular or there.st_size != write.size or not same_content(source, real):
+                self._add(path, self._present(real, there), self._planned(real, write), True, True)
             if regular:
                 self._attributes(path, there, write.mode, write.uid, write.gid)
         for path in sorted(removed_files(self._plan)):

@@ -1,14 +1,20 @@
 # Copyright: agentless.codedeploy contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a folder holds, in every detail that a change would show in, and what changed between two looks."""
+"""An instance in check mode, what a folder holds in every detail, and what changed between two looks at it."""
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
 from typing import Any
+
+from support.install_trees import Tree, make_tree
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events, temporary_folder
 
 Everything = dict[str, tuple[Any, ...]]
 
@@ -76,3 +82,46 @@ def _reasons(was: Any, now: Any) -> list[str]:
         return ["type"]
     differs = {"content": was[4] != now[4], "mode": was[0] != now[0], "owner": was[1:3] != now[1:3]}
     return [reason for reason, true in differs.items() if true] or ["times"]
+
+
+class Instance:
+    """An instance whose destination and deployment root are folders of this machine."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.root = directory / "root"
+        self.destination = directory / "destination"
+        self.temporary = directory / "temporary"
+        self.temporary.mkdir()
+
+    def options(self, name: str, tree: Tree, **options: Any) -> dict[str, Any]:
+        """Make a revision and return what deploys it.
+
+        :param options: ``hooks`` and ``permissions`` of its AppSpec, and options of the module.
+        """
+        folder = make_tree(self.directory / name, tree)
+        files = [{"source": "/", "destination": str(self.destination)}]
+        hooks = {
+            event: [{"location": location, "timeout": 60, "runas": None, "sudo": None}]
+            for event, location in options.pop("hooks", {}).items()
+        }
+        appspec = {"version": 0.0, "os": "linux", "hooks": hooks, "files": files}
+        return {
+            "deployment_id": f"d-{name}",
+            "deployment_group_id": "g",
+            "root": str(self.root),
+            "bundle": {"type": "directory", "path": str(folder)},
+            "appspec": {**appspec, "permissions": options.pop("permissions", [])},
+            "events": ["DownloadBundle", "Install"],
+            **options,
+        }
+
+    def check(self, options: dict[str, Any], **diff: Any) -> dict[str, Any]:
+        """Return what check mode says; nothing on the instance has changed."""
+        before = everything(self.root, self.destination)
+        with temporary_folder(str(self.temporary)) as folder:
+            result = plan_events(Lifecycle(dict(options)), folder, {"limit": 1000, "private": True, **diff})
+        assert everything(self.root, self.destination) == before
+        assert os.listdir(self.temporary) == []
+        assert str(self.temporary) not in json.dumps(result)
+        return result

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -16,14 +15,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.dry_run import changes, contents, everything
-from support.install_trees import Tree, make_tree, permission
+from support.dry_run import Instance, changes, contents
+from support.install_trees import Tree, permission
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
-from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events, temporary_folder
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached
 
-EVENTS = ["DownloadBundle", "Install"]
 NAMES = st.sampled_from(["a", "b", "c ", "e\n", os.fsdecode(b"\xff"), "g*"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 FILES = st.tuples(st.just("mode"), st.sampled_from([0o644, 0o755, 0o600]), st.sampled_from(["one", "two", ""]))
@@ -48,40 +45,9 @@ def trees(draw: Any, size: int = 8) -> Tree:
     return tree
 
 
-class Instance:
-    """An instance whose destination and deployment root are folders of this machine."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.root = directory / "root"
-        self.destination = directory / "destination"
-        self.temporary = directory / "temporary"
-        self.temporary.mkdir()
-
-    def options(self, name: str, tree: Tree, permissions: Any, behavior: str = "DISALLOW") -> dict[str, Any]:
-        """Make a revision and return what deploys it."""
-        folder = make_tree(self.directory / name, tree)
-        rules = [permission(self.destination, **permissions)] if permissions else []
-        files = [{"source": "/", "destination": str(self.destination)}]
-        return {
-            "deployment_id": f"d-{name}",
-            "deployment_group_id": "g",
-            "root": str(self.root),
-            "bundle": {"type": "directory", "path": str(folder)},
-            "appspec": {"version": 0.0, "os": "linux", "hooks": {}, "files": files, "permissions": rules},
-            "events": EVENTS,
-            "file_exists_behavior": behavior,
-        }
-
-    def check(self, options: dict[str, Any], **diff: Any) -> dict[str, Any]:
-        """Return what check mode says; nothing on the instance has changed."""
-        before = everything(self.root, self.destination)
-        with temporary_folder(str(self.temporary)) as folder:
-            result = plan_events(Lifecycle(options), folder, {"limit": 1000, "private": True, **diff})
-        assert everything(self.root, self.destination) == before
-        assert os.listdir(self.temporary) == []
-        assert str(self.temporary) not in json.dumps(result)
-        return result
+def rules(made: Instance, values: Any) -> list[dict[str, Any]]:
+    """Return the ``permissions`` of an AppSpec."""
+    return [permission(made.destination, **values)] if values else []
 
 
 def named(lists: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -117,14 +83,14 @@ def test_the_run_does_what_check_mode_said(
     old: Tree, new: Tree, foreign: dict[str, str], permissions: tuple[Any, Any], behavior: str
 ) -> None:
     with instance() as made:
-        first = made.options("old", old, permissions[0])
+        first = made.options("old", old, permissions=rules(made, permissions[0]))
         said = made.check(first)["plan"]
         assert_did(made, first, said)
         for path, text in foreign.items():
             target = made.destination / path
             if target.parent.is_dir() and not target.is_symlink() and not target.is_dir():
                 target.write_text(text)
-        second = made.options("new", new, permissions[1], behavior)
+        second = made.options("new", new, permissions=rules(made, permissions[1]), file_exists_behavior=behavior)
         assert_did(made, second, made.check(second)["plan"])
 
 

@@ -1,0 +1,63 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Check mode for one instance: ask it what would happen there, and put that into a task's result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.utils.display import Display
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import diff_parameters, group_plans
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_deployment import (
+    InstanceOptions,
+    bundle_of,
+    event_parameters,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_check import check_text, summary
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
+
+
+def check_instance(
+    name: str, instance: Instance, deployment: Any, options: InstanceOptions, private: bool, in_verdict: bool
+) -> dict[str, Any]:
+    """Return the result of a task of M(agentless.codedeploy.deploy_instance) in check mode.
+
+    :param deployment: the recorded deployment, or one that has its attributes.
+    :param private: show differences of files that others cannot read.
+    :param in_verdict: leave it to the verdict to say what would happen.
+    :raises AnsibleConnectionFailure: when the instance cannot be reached.
+    """
+    secrets = address_secrets(options.revision, options.revision_headers)
+    try:
+        parameters = event_parameters(deployment, options, bundle_of(deployment, instance, options))
+        outcome = instance.start_events({**parameters, **diff_parameters(), "diff_private_files": private})
+    except InstanceError as error:
+        return {"changed": False, "failed": True, "msg": f"{name}: {hide(str(error), secrets)}"}
+    result = checked_result(name, hide(outcome, secrets), options.destination_root, in_verdict)
+    return {**instance.extras, **result}
+
+
+def checked_result(
+    name: str, outcome: dict[str, Any], destination_root: str, in_verdict: bool = False
+) -> dict[str, Any]:
+    """Return a task's result from what the module has said in check mode; unless in_verdict it is shown as well."""
+    plan = outcome["plan"]
+    result: dict[str, Any] = {"changed": outcome["changed"], "plan": plan, "failed_event": outcome["failed_event"]}
+    if destination_root != "/":
+        result["destination_root"] = destination_root
+    if "diff" in outcome:
+        # Under its own name Ansible would show it once for each instance.
+        result["differences" if in_verdict else "diff"] = outcome["diff"]
+    if plan["problems"]:
+        text = f"{name}: {summary(plan)}" if in_verdict else check_text(group_plans({name: result}))
+        if not shows_failures():
+            Display().display(text, color="red")
+        return {**result, "failed": True, "msg": text}
+    if not in_verdict:
+        Display().display(check_text(group_plans({name: result})))
+    return result
