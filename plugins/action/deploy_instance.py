@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
         try:
             return self._deploy(name, arguments, task_vars)
         except CodeDeployError as error:
-            raise AnsibleActionFail(f"{error.code}: {error.message}") from error
+            return {"failed": True, "changed": False, "msg": f"{error.code}: {error.message}"}
 
     def _deploy(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         store = open_store(arguments["store"])

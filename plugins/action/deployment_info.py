@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
@@ -61,7 +60,7 @@ class ActionModule(ActionBase):
         try:
             data, lines = self._read(open_store(arguments["store"]), arguments)
         except CodeDeployError as error:
-            raise AnsibleActionFail(f"{error.code}: {error.message}") from None
+            return {"failed": True, "changed": False, "msg": f"{error.code}: {error.message}"}
         write_report(arguments, lines, data)
         return {"changed": False, **data}
 

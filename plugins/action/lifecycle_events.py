@@ -61,7 +61,7 @@ class ActionModule(ActionBase):
                 return {**instance.extras, **checked_result(str(task_vars["inventory_hostname"]), outcome, root)}
             outcome = instance.run_events(parameters, self._say(task_vars))
         except (RevisionError, BundleError, PreflightError, InstanceError) as error:
-            raise AnsibleActionFail(hide(str(error), secrets)) from error
+            return {"failed": True, "changed": False, "msg": hide(str(error), secrets)}
         return self._result(str(task_vars["inventory_hostname"]), parameters, hide(outcome, secrets), instance)
 
     def _identify(self, parameters: dict[str, Any], task_vars: dict[str, Any]) -> None:

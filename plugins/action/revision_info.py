@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import list_revisions
@@ -52,7 +51,7 @@ class ActionModule(ActionBase):
                 deployed=arguments["deployed"],
             )
         except CodeDeployError as error:
-            raise AnsibleActionFail(f"{error.code}: {error.message}") from None
+            return {"failed": True, "changed": False, "msg": f"{error.code}: {error.message}"}
         data = {"revisions": [revision_info(revision) for revision in revisions]}
         write_report(arguments, revision_lines(revisions), data)
         return {"changed": False, **data}
