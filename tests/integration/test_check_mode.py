@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 from support.applications import DESTINATION, Application
 from support.controller import Controller, Result
 from support.dry_run import everything
+from support.light_hosts import LightHosts
 from support.local_fleet import LocalFleet
 from support.record import deployments
 
@@ -190,3 +192,35 @@ def test_roles_of_single_parts(controller: Controller, local_fleet: Fleets, tmp_
     result = controller.playbook(site, fleet.inventory())
     assert result.rc == 0, str(result)
     assert "1 kept" in controller.playbook(site, fleet.inventory(), "--check").stdout
+
+
+def test_names_of_any_bytes(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(1)
+    application = Application(tmp_path / "application", "1")
+    for name in (b"\xff", b"two\nlines", "ü".encode()):
+        (application.folder / "content" / os.fsdecode(name)).write_text("text\n")
+    result = check(controller, fleet, application.folder, "--diff")
+    assert result.rc == 0, str(result)
+    for shown in (r"\xff", r"two\nlines", "ü"):
+        assert f"  + {DESTINATION}/{shown}\n" in result.stdout
+
+
+def test_hosts_over_ssh(controller: Controller, light_hosts: Callable[[int], LightHosts], tmp_path: Path) -> None:
+    hosts = light_hosts(1)
+    (host,) = hosts.hosts
+    inventory = hosts.inventory(tmp_path / "inventory.yml", "web")
+    application = Application(tmp_path / "application", "1")
+    places = ("/opt", "/srv", "/etc", "/var/lib")
+    look = ("find", *places, "-printf", r"%p %i %m %U:%G %n %s %T@ %C@\n")
+    host.run("mkdir", "-p", *places)
+    for added in (True, False):
+        before = host.run(*look)
+        result = controller.playbook(
+            DEPLOY, inventory, "--check", deploy_group="web", deploy_revision=application.folder
+        )
+        assert result.rc == 0, str(result)
+        assert ("web1: 1 added" if added else "web1: 1 kept") in result.stdout
+        assert host.run(*look) == before
+        assert host.run("find", "/tmp", "/home", "/root", "-name", "ansible-tmp-*") == ""
+        assert host.run("find", "/tmp", "/home", "/root", "-name", "codedeploy-*") == ""
+        assert controller.playbook(DEPLOY, inventory, deploy_group="web", deploy_revision=application.folder).rc == 0
