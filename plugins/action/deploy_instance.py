@@ -34,7 +34,7 @@ ARGUMENTS = {
     "root": {"type": "path", "default": "/opt/codedeploy-agent/deployment-root"},
     "destination_root": {"type": "path", "default": "/"},
     "revisions_to_keep": {"type": "int", "default": 5},
-    "poll_after": {"type": "int", "default": 10},
+    "poll_after": {"type": "int", "default": 3},
     "fail_when_not_started": {"type": "bool", "default": True},
     "planned_deployment": {"type": "dict"},
     "diff_private_files": {"type": "bool", "default": False},

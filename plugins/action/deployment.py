@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import checked_groups, planned_deployment
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import checked_groups, planned_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._conclude_deployment import (
     conclude_in_play,
     deployments_to_conclude,
@@ -25,7 +24,11 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deplo
     record,
     settle,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group, get_targets
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    get_deployment,
+    get_group,
+    get_targets,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import (
@@ -36,21 +39,27 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import 
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_check import check_text, diff_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import created_text, verdict_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
     configured_forks,
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_check import check_text, diff_text
     group_of_play,
     inventory_options,
     revision_folders,
     shows_failures,
     this_run,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_deployment import (
+    active_deployment_of,
+    stop,
+    stop_text,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["created", "concluded"], "default": "created"},
+    "state": {"type": "str", "choices": ["created", "concluded", "stopped"], "default": "created"},
     "deployment_id": {"type": "str"},
+    "planned_deployment": {"type": "dict"},
     "application_name": {"type": "str"},
     "deployment_group": {"type": "str"},
     "deployment_group_id": {"type": "str"},
@@ -59,7 +68,6 @@ ARGUMENTS = {
     "revision_headers": {"type": "dict", "default": {}, "no_log": True},
     "appspec_filename": {"type": "str"},
     "deployment_config": {"type": "raw"},
-    "planned_deployment": {"type": "dict"},
     "file_exists_behavior": {"type": "str"},
     "ignore_application_stop_failures": {"type": "bool"},
     "update_outdated_instances_only": {"type": "bool"},
@@ -70,7 +78,7 @@ ARGUMENTS = {
 
 
 class ActionModule(ActionBase):
-    """Creates and concludes a deployment, on the controller."""
+    """Creates, stops and concludes a deployment, on the controller."""
 
     TRANSFERS_FILES = False
     _supports_async = False
@@ -84,9 +92,11 @@ class ActionModule(ActionBase):
             store = open_store(arguments["store"])
             if arguments["state"] == "concluded":
                 return self._conclude(store, arguments, task_vars or {})
+            if arguments["state"] == "stopped":
+                return self._stop(store, arguments)
             return self._create(store, arguments, task_vars or {})
         except CodeDeployError as error:
-            raise AnsibleActionFail(f"{error.code}: {error.message}") from error
+            return {"failed": True, "changed": False, "msg": f"{error.code}: {error.message}"}
         except PreflightError as error:
             if not shows_failures():
                 self._display.display(str(error), color="red")
@@ -162,16 +172,6 @@ class ActionModule(ActionBase):
         hosts, present = task_vars.get("ansible_play_hosts_all", []), task_vars.get("ansible_play_hosts", [])
         return self._concluded(store, [conclude_in_play(store, one, run, hosts, present) for one in identifiers])
 
-    def _concluded(self, store: Store, deployments: list[Deployment]) -> dict[str, Any]:
-        """Print the verdicts; the result has the last deployment, and failed unless each has succeeded or goes on."""
-        messages = []
-        for deployment in deployments:
-            targets = get_targets(store, deployment.deployment_id)
-            if deployment.active:
-                pending = [target.target_id for target in targets if target.status in ("Pending", "InProgress")]
-                self._display.display(f"Deployment {deployment.deployment_id} goes on, with {', '.join(pending)}")
-                continue
-            text = verdict_text(deployment, targets, inventory_options())
     def _checked(self, names: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Say what would happen on all instances, once for those with the same plan."""
         groups = checked_groups(names, task_vars)
@@ -188,6 +188,33 @@ class ActionModule(ActionBase):
             self._display.display(diff_text(diff))
         return {**result, "failed": True, "msg": f"check mode: the deployment would fail on {failing} of {len(names)}"}
 
+    def _stop(self, store: Store, arguments: dict[str, Any]) -> dict[str, Any]:
+        deployment_id = arguments["deployment_id"] or active_deployment_of(
+            store, arguments["deployment_group"], arguments["application_name"]
+        )
+        if self._task.check_mode:
+            deployment = get_deployment(store, deployment_id)
+            return {"changed": deployment.active, "deployment_id": deployment_id, "status": deployment.status}
+        stopped = stop(store, deployment_id, this_run(self))
+        self._display.display(stop_text(stopped))
+        return {
+            "changed": True,
+            "deployment_id": deployment_id,
+            "status": stopped.deployment.status,
+            "stop_status": stopped.status,
+            "in_work": stopped.in_work,
+        }
+
+    def _concluded(self, store: Store, deployments: list[Deployment]) -> dict[str, Any]:
+        """Print the verdicts; the result has the last deployment, and failed unless each has succeeded or goes on."""
+        messages = []
+        for deployment in deployments:
+            targets = get_targets(store, deployment.deployment_id)
+            if deployment.active:
+                pending = [target.target_id for target in targets if target.status in ("Pending", "InProgress")]
+                self._display.display(f"Deployment {deployment.deployment_id} goes on, with {', '.join(pending)}")
+                continue
+            text = verdict_text(deployment, targets, inventory_options())
             succeeded = deployment.status == "Succeeded"
             self._display.display(text, color="green" if succeeded else "red")
             if not succeeded:

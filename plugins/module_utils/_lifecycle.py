@@ -75,10 +75,14 @@ class Lifecycle:
         )
 
     def run(self, log: EventLog) -> None:
-        """Run the events in their order up to the first failure, each noted in the event log."""
+        """Run the events in their order up to the first failure or a stop, each noted in the event log."""
+        stopped = False
         failed_event = restored = None
         try:
             for event in self.events:
+                stopped = os.path.exists(self.paths.stop)
+                if stopped:
+                    break
                 if self._run_event(event, log):
                     continue
                 if not (self.options.get("ignore_application_stop_failures") and event in OF_PREVIOUS_REVISION):
@@ -89,7 +93,7 @@ class Lifecycle:
         finally:
             with suppress(OSError):  # the next call of the group removes it
                 self.root.end(self.deployment)
-        log.finish("Failed" if failed_event else "Succeeded", failed_event, restored)
+        log.finish("Stopped" if stopped else "Failed" if failed_event else "Succeeded", failed_event, restored)
 
     def _run_event(self, event: str, log: EventLog) -> bool:
         start = time.time()

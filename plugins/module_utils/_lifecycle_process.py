@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import time
+from contextlib import suppress
 from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks import diagnostics
@@ -42,6 +43,8 @@ def run_detached(lifecycle: Lifecycle, wait: float) -> Dict[str, Any]:
         lifecycle.running = RunningScript(lock, owner)
         os.makedirs(lifecycle.paths.directory, exist_ok=True)
         log = EventLog(lifecycle.paths.events, lifecycle.options["deployment_id"])
+        with suppress(OSError):  # of an earlier call: there is none to tell this one yet
+            os.unlink(lifecycle.paths.stop)
         process = _Detached(lambda: lifecycle.run(log))
         identity = {"pid": process.pid, "start_time": start_time(process.pid)}
         if process.wait(wait):

@@ -98,6 +98,7 @@ class DeploymentPaths:
         self.scripts_log = os.path.join(self.logs, "scripts.log")
         self.appspec = os.path.join(directory, "appspec.json")
         self.events = os.path.join(directory, "events.jsonl")
+        self.stop = os.path.join(directory, "stop")
         self.archive_manifest = os.path.join(directory, "archive-manifest.json")
         self.installation = os.path.join(directory, "installation.json")
 

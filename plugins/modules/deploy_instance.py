@@ -70,7 +70,7 @@ options:
   poll_after:
     description: Seconds after which lifecycle events that still run are followed instead of waited for.
     type: int
-    default: 10
+    default: 3
   fail_when_not_started:
     description: Whether the task fails or is skipped when the deployment starts no further instance.
     type: bool

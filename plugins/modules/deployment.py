@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: deployment
-short_description: Create and conclude the record of a deployment
+short_description: Create, stop and conclude the record of a deployment
 version_added: 0.1.0
 description:
   - With O(state=created) everything that can be checked from the controller is checked, before any instance is touched;
@@ -16,6 +16,10 @@ description:
     does with instances that do not answer. The task fails when the deployment did not succeed. In the play that deploys
     only those instances are failed that have dropped out of it, so that its other batches go on; conclude the rest in a
     play behind it.
+  - With O(state=stopped) no further lifecycle event is started in a deployment that another run, or another controller
+    with the same record, is at work on. Scripts that run are not killed. Instances that are pending are V(Skipped), one
+    that is stopped between two lifecycle events is V(Failed), and the deployment ends as V(Stopped) with the error code
+    V(MANUAL_STOP) when nothing is in work any more.
   - Use it with C(run_once). M(agentless.codedeploy.deploy_instance) does the work on each instance in between.
 extends_documentation_fragment:
   - agentless.codedeploy._attributes
@@ -26,32 +30,33 @@ attributes:
     support: full
     details:
       - With O(state=created) everything is checked and the plan is returned; nothing is recorded.
+      - With O(state=concluded) it is told what would happen on the instances, from what
+        M(agentless.codedeploy.deploy_instance) has registered as C(deploy_checked) on each, once for all instances with
+        the same plan. The task fails when the deployment would fail on any of them.
   diff_mode:
     support: partial
     details:
       - In check mode with O(state=concluded), the differences of M(agentless.codedeploy.deploy_instance).
 options:
   state:
-      - With O(state=concluded) it is told what would happen on the instances, from what
-        M(agentless.codedeploy.deploy_instance) has registered as C(deploy_checked) on each, once for all instances with
-        the same plan. The task fails when the deployment would fail on any of them.
-    description: Whether to begin or to end the deployment.
+    description: Whether to begin, to end or to stop the deployment.
     type: str
-    choices: [created, concluded]
+    choices: [created, concluded, stopped]
     default: created
   deployment_id:
     description:
-      - Which deployment to conclude. Default those that this run of ansible-playbook has made, and those that were left
+      - Which deployment to stop or to conclude. Default with O(state=stopped) the active one of O(deployment_group).
+      - Default with O(state=concluded) those that this run of ansible-playbook has made, and those that were left
         by a controller that is dead, of O(application_name) and O(deployment_group) when these are given.
     type: str
+  planned_deployment:
+    description: In check mode, what O(state=created) has returned as RV(planned_deployment).
+    type: dict
   application_name:
     description:
       - Name of the application. Default C(application_name) of O(deployment_groups), else the group's name.
       - Together with the group's name it identifies what earlier deployments have installed on an instance.
     type: str
-  planned_deployment:
-    description: In check mode, what O(state=created) has returned as RV(planned_deployment).
-    type: dict
   deployment_group:
     description: Name of the inventory's group that is deployed to. Default the play's C(hosts), when that is one group.
     type: str
@@ -133,6 +138,14 @@ EXAMPLES = r"""
         state: concluded
         deployment_id: "{{ created.deployment_id }}"
       run_once: true
+
+- name: Stop the active deployment of a group
+  hosts: localhost
+  tasks:
+    - name: Start no further lifecycle event
+      agentless.codedeploy.deployment:
+        state: stopped
+        deployment_group: web
 """
 
 RETURN = r"""
@@ -146,6 +159,17 @@ status:
   returned: success
   type: str
   sample: Succeeded
+stop_status:
+  description: As StopDeployment says, V(Pending) while instances are in work, V(Succeeded) when it has ended.
+  returned: when O(state=stopped)
+  type: str
+  sample: Pending
+in_work:
+  description: Instances that are still in work.
+  returned: when O(state=stopped)
+  type: list
+  elements: str
+  sample: [web1]
 plan:
   description: Which instances, in which order, how many at a time.
   returned: when O(state=created)
@@ -177,7 +201,6 @@ plan:
       description: Instances at which an earlier deployment was at work when its controller ended, and that deployment.
       type: dict
       sample: {}
-"""
 planned_deployment:
   description: The deployment that would be made, for M(agentless.codedeploy.deploy_instance).
   returned: when O(state=created), in check mode
@@ -202,3 +225,4 @@ plans:
       description: Why there is no plan.
       type: str
       sample: Failed to connect to the host via ssh
+"""

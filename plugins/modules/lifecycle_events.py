@@ -14,6 +14,8 @@ description:
     installed revision, all other events those of the new one. An event without scripts succeeds without doing anything.
   - The events run in a process and session of their own, so they go on when the connection is lost. The module answers
     when they have ended or when O(wait) seconds have passed, whichever comes first; RV(events_log) tells the rest.
+  - Between two events it looks for the file C(stop) in the deployment's folder below O(root). When it is there, no
+    further event is started and RV(status) is V(Stopped); a script that runs is not killed.
   - A failed event is a normal answer with RV(status) V(Failed). The module itself fails only when nothing was run
     because another deployment of the group, or the CodeDeploy agent, is at work on the host, or because of its options.
 notes:
@@ -251,7 +253,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 status:
-  description: V(Succeeded), V(Failed), or V(InProgress) when O(wait) has passed; V(Pending) in check mode.
+  description: V(Succeeded), V(Failed), V(Stopped), or V(InProgress) when O(wait) has passed; V(Pending) in check mode.
   returned: always
   type: str
   sample: Succeeded

@@ -61,13 +61,20 @@ class EventLogPart:
         self.running = running
 
 
-def follow(raw: Raw, started: dict[str, Any], lock: str, reset: Callable[[], None] | None) -> Iterator[dict[str, Any]]:
+def follow(
+    raw: Raw,
+    started: dict[str, Any],
+    lock: str,
+    reset: Callable[[], None] | None,
+    wait: Callable[[float], None] = time.sleep,
+) -> Iterator[dict[str, Any]]:
     """Yield every line of an event log as it is written; ends when the process that writes it has gone.
 
     Connections that drop are tried again for five minutes: the events go on without them.
 
     :param started: C(events_log), C(events_log_offset) and C(process) as the module returned them.
     :param reset: closes a connection that may be dead.
+    :param wait: sleeps for some seconds.
     :raises AnsibleConnectionFailure: when the instance was not reachable for so long.
     """
     offset = int(started["events_log_offset"])
@@ -93,7 +100,7 @@ def follow(raw: Raw, started: dict[str, Any], lock: str, reset: Callable[[], Non
         was_running = part.running
         pause = FIRST_PAUSE if part.lines else min(pause * 1.2, LONGEST_PAUSE)
         if was_running:
-            time.sleep(pause)
+            wait(pause)
 
 
 def followed(lines: Iterator[dict[str, Any]], started: dict[str, Any], listener: EventListener) -> dict[str, Any]:

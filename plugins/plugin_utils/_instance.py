@@ -10,6 +10,7 @@ import base64
 import posixpath
 import shlex
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
@@ -26,6 +27,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follow
     read_event_log,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import is_address
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_signal import StopSignal
 
 MODULE = "agentless.codedeploy.lifecycle_events"
 RECONNECT_PAUSE = 2.0
@@ -62,18 +64,24 @@ class Instance:
             parameter.update(path=self._copy(bundle), remove_source=True)
         return parameter
 
-    def run_events(self, parameters: dict[str, Any], listener: EventListener) -> dict[str, Any]:
+    def run_events(
+        self,
+        parameters: dict[str, Any],
+        listener: EventListener,
+        stop_requested: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
         """Run lifecycle events and wait for their end.
 
         :param parameters: of the module M(agentless.codedeploy.lifecycle_events).
         :param listener: called with every event that ends while they are being followed.
-        :returns: the module's result with C(status) C(Succeeded) or C(Failed).
+        :param stop_requested: asked in the meantime; then the instance is told to start no further event.
+        :returns: the module's result with C(status) C(Succeeded), C(Failed) or C(Stopped).
         :raises InstanceError: when the module refuses (lock, agent, parameters).
         :raises AnsibleConnectionFailure: when the instance is not reachable (any more).
         """
         result = self.start_events(parameters)
         if result["status"] == "InProgress":
-            result = self._follow(parameters, result, listener)
+            result = self._follow(parameters, result, listener, stop_requested)
         return result
 
     def start_events(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -116,13 +124,13 @@ class Instance:
         try:
             result = self._action._execute_module(module_name=MODULE, module_args=parameters, task_vars=self._task_vars)
         except AnsibleConnectionFailure as error:
+            if self._action._task.check_mode:
+                raise
             return self._started_all_the_same(parameters, error)
         for key in ("ansible_facts", "warnings", "deprecations"):
             if result.get(key):
                 self.extras[key] = result[key]
         if result.get("unreachable"):
-            if self._action._task.check_mode:
-                raise
             raise AnsibleConnectionFailure(str(result.get("msg", "the instance is not reachable")))
         if "status" not in result:
             raise InstanceError(_refusal(result))
@@ -150,9 +158,21 @@ class Instance:
         log = self._event_log(group_id, deployment_id)
         return {"status": "InProgress", "events": pending, "events_log": log, "events_log_offset": 0}
 
-    def _follow(self, parameters: dict[str, Any], started: dict[str, Any], listener: EventListener) -> dict[str, Any]:
-        lines = follow(self._raw, started, self._lock(parameters["deployment_group_id"]), self._reset)
+    def _follow(
+        self,
+        parameters: dict[str, Any],
+        started: dict[str, Any],
+        listener: EventListener,
+        stop_requested: Callable[[], bool],
+    ) -> dict[str, Any]:
+        signal = StopSignal(stop_requested, lambda: self._tell_stop(str(started["events_log"])))
+        lines = follow(self._raw, started, self._lock(parameters["deployment_group_id"]), self._reset, signal.wait)
         return followed(lines, started, listener)
+
+    def _tell_stop(self, events_log: str) -> bool:
+        path = posixpath.join(posixpath.dirname(events_log), "stop")
+        answer = self._action._low_level_execute_command(f"touch {shlex.quote(path)}")
+        return bool(answer["rc"] == 0)
 
     def _reset(self) -> None:
         reset = getattr(self._action._connection, "reset", None)

@@ -21,6 +21,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     finish_instance,
     reconcile,
     record_event,
+    stop_requested,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import concluded_events
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
@@ -29,6 +30,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import event_line
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import is_address
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_signal import stopped_message
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 FIRST_PAUSE = 0.2
@@ -99,7 +101,7 @@ class InstanceDeployment:
                 self._reconcile(former_deployment_id)
             bundle = bundle_of(self._deployment, self._instance, self._options)
             parameters = event_parameters(self._deployment, self._options, bundle)
-            outcome = self._instance.run_events(parameters, self._on_event)
+            outcome = self._run_events(parameters)
         except AnsibleConnectionFailure as error:
             self._finish("Failed", [], f"The instance is not reachable: {self._without_secrets(str(error))}")
             raise
@@ -110,9 +112,18 @@ class InstanceDeployment:
         except Exception as error:
             self._finish("Failed", [], f"{type(error).__name__}: {self._without_secrets(str(error))}")
             raise
-        outcome = self._without_secrets(outcome)
-        self._finish(outcome["status"], outcome["events"], None)
-        return {**outcome, "message": None}
+        outcome = _settled(self._without_secrets(outcome))
+        self._finish(outcome["status"], outcome["events"], outcome["message"])
+        return outcome
+
+    def _run_events(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        if self._stop_requested():
+            events = [{"lifecycle_event_name": name, "status": "Skipped"} for name in parameters["events"]]
+            return {"status": "Stopped", "events": events, "failed_event": None}
+        return self._instance.run_events(parameters, self._on_event, self._stop_requested)
+
+    def _stop_requested(self) -> bool:
+        return stop_requested(self._store, self._deployment.deployment_id)
 
     def _reconcile(self, deployment_id: str) -> None:
         """Record the true result of a former deployment: its events go on without their controller."""
@@ -121,14 +132,18 @@ class InstanceDeployment:
             former = self._instance.read_events(self._deployment.deployment_group_id, deployment_id)
             if not former.running:
                 break
+            if self._stop_requested():
+                raise InstanceError(f"The deployment was stopped while it waited for the events of {deployment_id}.")
             if not waiting:
                 self._say(f"{self._name}: waits for the lifecycle events of {deployment_id}, still running there")
             waiting = True
             time.sleep(LONGEST_PAUSE)
         if not former.lines:
             return
-        outcome = concluded_events(former.lines)
+        outcome = _settled(concluded_events(former.lines))
         message = "Read from the instance's own event log; the controller had ended before."
+        if outcome["message"]:
+            message = f"{outcome['message']} {message}"
         reconcile(self._store, deployment_id, self._name, outcome["status"], outcome["events"], message=message)
         self._say(
             f"{self._name}: {deployment_id} had {outcome['status'].lower()} here, by the instance's own event log"
@@ -161,10 +176,6 @@ class InstanceDeployment:
         return hide(value, self._secrets)
 
 
-def bundle_type_of_record(revision: dict[str, Any]) -> str:
-    """Return the bundle type of a recorded revision."""
-    place = revision.get("local_location") or revision.get("url_location") or {}
-    return str(place["bundle_type"])
 def event_parameters(deployment: Any, options: InstanceOptions, bundle: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of the module M(agentless.codedeploy.lifecycle_events) for one instance.
 
@@ -204,3 +215,16 @@ def bundle_of(deployment: Any, instance: Instance, options: InstanceOptions) -> 
     if bundle is None:
         raise InstanceError(f"the bundle {digest} is no longer in this controller's cache; deploy again")
     return instance.bundle_parameter(bundle, options.revision, options.revision_headers)
+
+
+def _settled(outcome: dict[str, Any]) -> dict[str, Any]:
+    """Return an outcome with the status that an instance may have: one that was stopped half-way has failed."""
+    if outcome["status"] != "Stopped":
+        return {**outcome, "message": None}
+    return {**outcome, "status": "Failed", "message": stopped_message(outcome["events"])}
+
+
+def bundle_type_of_record(revision: dict[str, Any]) -> str:
+    """Return the bundle type of a recorded revision."""
+    place = revision.get("local_location") or revision.get("url_location") or {}
+    return str(place["bundle_type"])
