@@ -95,7 +95,7 @@ class PlannedEvents:
         root = self._lifecycle.root
         lock = self._lifecycle.instructions.lock
         if is_locked(lock):
-            holder = (read_file(lock) or b"").decode("utf-8", "replace").strip() or "another deployment"
+            holder = (read_file(lock) or b"").decode("utf-8", "replace").partition("\n")[0] or "another deployment"
             self.problems.append(f"{holder} is in progress on this instance (lock {lock}); wait until it has ended")
         path = os.path.abspath(root.path)
         while not os.path.lexists(path):

@@ -6,6 +6,7 @@
 
 import os
 import time
+from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle import read_manifest
@@ -80,16 +81,17 @@ class Restoration:
             reason = "no revision was installed here before this one: there is none to put back"
         name = os.path.basename(source.directory) if source else None
         if source and not os.path.isdir(source.archive):
-            source, reason = None, f"the revision of deployment {name} is no longer on this instance: {source.archive}"
+            reason = f"the revision of deployment {name} is no longer on this instance: {source.archive}"
+            source = None
         if source is None:
             return {"deployment_id": name, "status": "Skipped", "message": reason, "events": []}
         return self._restore(source, str(name), log)
 
     def _restore(self, source: DeploymentPaths, name: str, log: EventLog) -> Dict[str, Any]:
         variables = _recorded(source).get("variables") or self._variables(name)
-        steps: Dict[str, Callable[[], Optional[Dict[str, str]]]] = {"Install": lambda: self._install(source)}
+        steps: Dict[str, Callable[[], Optional[Dict[str, str]]]] = {"Install": partial(self._install, source)}
         for hook in HOOKS:
-            steps[hook] = lambda hook=hook: self._lifecycle.run_hooks(hook, source, variables)  # type: ignore[misc]
+            steps[hook] = partial(self._lifecycle.run_hooks, hook, source, variables)
         events: List[Dict[str, Any]] = []
         failed = None
         for event, step in steps.items():

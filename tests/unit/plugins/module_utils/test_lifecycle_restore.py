@@ -14,7 +14,9 @@ import pytest
 from support.install_trees import snapshot
 from support.lifecycle_instance import EVENTS, Instance, statuses
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import read_previous
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import read_lines
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import InstructionFiles
 
 HOOKS = ["AfterInstall", "ApplicationStart", "ValidateService"]
 
@@ -24,8 +26,8 @@ def installed(instance: Instance) -> dict[str, Any]:
     state = instance.root / "deployment-instructions"
     names = [f"g{name}" for name in ("-cleanup", "-install.json", "_last_successful_install")]
     found: dict[str, Any] = {name: (state / name).read_bytes() for name in names}
-    manifest = json.loads((state / "g-manifest.json").read_text())
-    found["manifest"] = {path: sorted(entries) for path, entries in manifest["folders"].items()}
+    recorded, _contexts = read_previous(InstructionFiles(str(state), "g"))
+    found["manifest"] = sorted(recorded)
     return {**found, **snapshot(instance.destination, times=True)}
 
 

@@ -94,6 +94,21 @@ def test_events_that_end(tmp_path: Path) -> None:
     assert [event["status"] for event in result["events"]] == ["Succeeded", "Failed", "Skipped"]
 
 
+def test_the_revision_that_is_put_back_is_told_apart_from_the_events(tmp_path: Path) -> None:
+    put_back = {"deployment_id": "d-1", "status": "Succeeded", "message": "done", "events": []}
+    step = {"deployment_id": "d-1", "lifecycle_event_name": "Install", "status": "InProgress"}
+    lines = [
+        line("Install", "Succeeded"),
+        line("AfterInstall", "Failed"),
+        {"status": "InProgress", "restored": step},
+        {"finished": True, "status": "Failed", "failed_event": "AfterInstall", "restored": put_back},
+    ]
+    result, told = follow_writer(tmp_path / "events.jsonl", lines)
+    assert told == ["Install", "AfterInstall"]
+    assert (result["failed_event"], result["restored"]) == ("AfterInstall", put_back)
+    assert concluded_events(lines)["restored"] == put_back
+
+
 def test_a_terminal_changes_nothing(tmp_path: Path) -> None:
     names = [f"Event{number}" for number in range(30)]
     lines = [line(name, status) for name in names for status in ("InProgress", "Succeeded")]
