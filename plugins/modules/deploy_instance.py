@@ -142,7 +142,7 @@ differences:
 destination_root:
   description: The folder that the paths of RV(plan) begin with.
   returned: in check mode, unless it is V(/)
-  type: path
+  type: str
 script_name:
   description: The script that failed.
   returned: when a script failed

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,14 @@ PERMISSIONS = st.one_of(
         {"mode": st.sampled_from(["700", "711"]), "type": st.sampled_from([["file"], ["directory"]])}
     ),
 )
+# What others do to installed files.
+DRIFTS: dict[str, Callable[[Path], Any]] = {
+    "mode": lambda path: path.chmod(path.stat().st_mode & 0o7777 ^ 0o020),
+    "content": lambda path: path.write_text("three"),
+    "times": lambda path: os.utime(path, (1, 1)),
+    "gone": lambda path: path.unlink(),
+    "link": lambda path: (path.unlink(), path.symlink_to("nowhere")),
+}
 
 
 @st.composite
@@ -78,14 +86,24 @@ def instance() -> Iterator[Instance]:
     foreign=st.dictionaries(st.sampled_from(["a", "b/a", "z"]), st.sampled_from(["one", "foreign"]), max_size=2),
     permissions=st.tuples(PERMISSIONS, PERMISSIONS),
     behavior=st.sampled_from(["DISALLOW", "OVERWRITE", "RETAIN"]),
+    drift=st.lists(st.tuples(st.integers(0, 7), st.sampled_from(sorted(DRIFTS))), max_size=3),
 )
 def test_the_run_does_what_check_mode_said(
-    old: Tree, new: Tree, foreign: dict[str, str], permissions: tuple[Any, Any], behavior: str
+    old: Tree,
+    new: Tree,
+    foreign: dict[str, str],
+    permissions: tuple[Any, Any],
+    behavior: str,
+    drift: list[tuple[int, str]],
 ) -> None:
     with instance() as made:
         first = made.options("old", old, permissions=rules(made, permissions[0]))
         said = made.check(first)["plan"]
         assert_did(made, first, said)
+        for number, kind in drift:
+            files = [path for path in sorted(made.destination.rglob("*")) if path.is_file() and not path.is_symlink()]
+            if number < len(files):
+                DRIFTS[kind](files[number])
         for path, text in foreign.items():
             target = made.destination / path
             if target.parent.is_dir() and not target.is_symlink() and not target.is_dir():
