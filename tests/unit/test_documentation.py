@@ -104,6 +104,12 @@ def test_every_guide_is_listed() -> None:
     ] == []
 
 
+def test_the_architecture_names_every_file() -> None:
+    text = (CHECKOUT / "docs" / "architecture.md").read_text()
+    files = sorted([*CHECKOUT.glob("plugins/module_utils/*.py"), *CHECKOUT.glob("plugins/plugin_utils/*.py")])
+    assert [relative(path) for path in files if f"`{path.stem}`" not in text] == []
+
+
 def test_readme_has_the_parts_of_a_collection_in_order() -> None:
     readme = (CHECKOUT / "README.md").read_text()
     assert re.findall(r"^## (.*)$", readme, flags=re.MULTILINE) == README_PARTS
