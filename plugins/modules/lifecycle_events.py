@@ -440,7 +440,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached
-from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError, refusal
 
 BUNDLE_OPTIONS = {
     "type": {"type": "str", "required": True, "choices": ["directory", "tar", "tgz", "zip"]},
@@ -469,7 +469,7 @@ ARGUMENT_SPEC = {
     "deployment_creator": {"type": "str", "default": "user"},
     "deployment_type": {"type": "str", "choices": ["IN_PLACE", "BLUE_GREEN"], "default": "IN_PLACE"},
     "revision": {"type": "dict", "default": {}},
-    "bundle": {"type": "dict", "options": BUNDLE_OPTIONS},
+    "bundle": {"type": "dict", "options": BUNDLE_OPTIONS, "required_one_of": [["path", "url", "digest"]]},
     "appspec": {"type": "dict"},
     "previous_appspec": {"type": "dict"},
     "appspec_filename": {"type": "str"},
@@ -509,6 +509,9 @@ def main() -> None:
         gc.freeze()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
+    for name in ("root", "destination_root"):
+        if not os.path.isabs(options[name]):
+            module.fail_json(msg=f"{name} must be an absolute path, {options[name]!r} is not")
     if options["revisions_to_keep"] < 1:
         module.fail_json(msg="revisions_to_keep must be at least 1")
     if "DownloadBundle" in options["events"] and not options["bundle"]:
@@ -521,7 +524,7 @@ def main() -> None:
             module.exit_json(**planned(module, lifecycle))
         result = run_detached(lifecycle, options["wait"])
     except (StateError, OSError) as error:
-        module.fail_json(msg=f"The lifecycle events could not be run: {error}")
+        module.fail_json(msg=f"The lifecycle events could not be run: {refusal(error)}")
     module.exit_json(**result)
 
 

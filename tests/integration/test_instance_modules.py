@@ -157,3 +157,24 @@ def test_a_second_deployment_fails_at_once_and_names_the_first(controller: Contr
     first.communicate()
     assert "deployment d-1 is in progress" in second["msg"]
     assert not (tmp_path / "root" / "g" / "d-2").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"root": "deployments"}, "root must be an absolute path"),
+        ({"destination_root": "files"}, "destination_root must be an absolute path"),
+        ({"bundle": {"type": "zip"}}, "path, url, digest"),
+        ({"bundle": None}, "needs the option bundle"),
+        ({"revisions_to_keep": 0}, "revisions_to_keep must be at least 1"),
+        ({"deployment_id": "../d-1"}, "cannot be used as a folder name"),
+        ({"events": None}, "events"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_done(
+    wrong: dict[str, Any], message: str, controller: Controller, tmp_path: Path
+) -> None:
+    options = {key: value for key, value in {**options_of(tmp_path, "zip"), **wrong}.items() if value is not None}
+    result = module(controller, SERVED[-1], "lifecycle_events", options)
+    assert message in result["msg"]
+    assert not (tmp_path / "root").exists()
