@@ -22,6 +22,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._state import
     deployment_folder,
     folder_name,
     read_file,
+    refusal,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import unseal
 
@@ -112,7 +113,7 @@ class Lifecycle:
         except (EventError, StateError) as error:
             return diagnostics("UnknownError", str(error))
         except OSError as error:
-            return diagnostics("UnknownError", f"{event} failed on this instance: {error}")
+            return diagnostics("UnknownError", f"{event} failed on this instance: {refusal(error)}")
         except Exception as error:
             where = self._record_error(event)
             return diagnostics("UnknownError", f"{event} failed unexpectedly: {error!r}; details are in {where}")

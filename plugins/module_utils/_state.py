@@ -16,6 +16,14 @@ OUR_MARK = "agentless.codedeploy"
 ONGOING_SECONDS = 24 * 3600
 RESERVED = (".", "..", "deployment-instructions", "deployment-logs", "ongoing-deployment", "bundle-cache")
 
+ADVICE = {
+    errno.ENOSPC: "make room on that file system",
+    errno.EDQUOT: "make room for this user on that file system",
+    errno.EACCES: "deploy as a user who may do that, for example with become, or below another deployment root",
+    errno.EPERM: "deploy as a user who may do that, for example with become",
+    errno.EROFS: "mount that file system for writing, or use another deployment root",
+}
+
 
 class StateError(Exception):
     """The deployment root is in use or cannot be used; the message says by whom and what to do."""
@@ -266,6 +274,16 @@ class DeploymentRoot:
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 raise
+
+
+def refusal(error: Exception) -> str:
+    """Return what the system refused and where, and what to do if that is plain; of other errors the message."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    path = error.filename2 or error.filename
+    where = f": {os.fsdecode(path)}" if isinstance(path, (str, bytes)) else ""
+    advice = ADVICE.get(error.errno or 0)
+    return f"{error.strerror}{where}" + (f"; {advice}" if advice else "")
 
 
 def remove_tree(path: str) -> None:

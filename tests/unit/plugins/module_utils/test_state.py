@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import time
@@ -16,6 +17,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._state import
     DeploymentRoot,
     StateError,
     deployment_folder,
+    refusal,
     replace_file,
 )
 
@@ -147,3 +149,24 @@ def test_the_folder_of_a_deployment(deployment_id: str, folder: str) -> None:
 def test_an_id_that_is_no_folder_name_is_refused(deployment_id: str) -> None:
     with pytest.raises(StateError, match="deployment_id"):
         deployment_folder(deployment_id)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(errno.ENOSPC, "No space left", "/a", None, "/b"), "No space left: /b; make room on that file system"),
+        (OSError(errno.EIO, "Input/output error", b"/\xe9"), "Input/output error: /\udce9"),
+        (OSError(errno.EIO, "Input/output error", 3), "Input/output error"),
+        (OSError("timed out"), "timed out"),
+        (StateError("d-1 is in progress"), "d-1 is in progress"),
+    ],
+)
+def test_what_the_system_refused_is_said_with_the_place(error: Exception, text: str) -> None:
+    assert refusal(error) == text
+
+
+def test_a_folder_that_cannot_be_made_is_said_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError) as raised:
+        DeploymentRoot(str(tmp_path / "file" / "root")).begin("d-1", "g")
+    assert refusal(raised.value).startswith(f"Not a directory: {tmp_path}/file/root")
