@@ -20,8 +20,8 @@ def core_controller(request, make_controller):
     return make_controller(matrix.environment(request.param))
 
 
-def deploy(controller, inventory, application):
-    variables = {"deploy_application": "HollowWeb", "deploy_config": "CodeDeployDefault.OneAtATime"}
+def deploy(controller, inventory, application, **more):
+    variables = {"deploy_application": "HollowWeb", "deploy_config": "CodeDeployDefault.OneAtATime", **more}
     return controller.playbook(DEPLOY, inventory, deploy_group="web", deploy_revision=application.folder, **variables)
 
 
@@ -40,6 +40,17 @@ def test_success(core_controller, light_hosts, tmp_path):
     assert result.rc == 0, result
     assert [host.path(f"{DESTINATION}/version.txt").read_text() for host in hosts.hosts] == ["1"] * 3
     assert recorded(core_controller) == ("Succeeded", {"web1": "Succeeded", "web2": "Succeeded", "web3": "Succeeded"})
+
+
+def test_events_that_are_followed(core_controller, light_hosts, tmp_path):
+    """The events are over only after the controller has read the instance's event log several times."""
+    hosts = light_hosts(1)
+    application = Application(tmp_path / "application", "1", AfterInstall="sleep 2", ValidateService="sleep 2")
+    inventory = hosts.inventory(tmp_path / "inventory.yml", "web")
+    result = deploy(core_controller, inventory, application, deploy_poll_after=0)
+    assert result.rc == 0, result
+    assert "web1: ValidateService Succeeded" in result.stdout
+    assert recorded(core_controller) == ("Succeeded", {"web1": "Succeeded"})
 
 
 def test_failure(core_controller, light_hosts, tmp_path):
