@@ -6,6 +6,7 @@
 DOCUMENTATION = r"""
 module: instance_info
 short_description: Tell what is deployed on an instance
+version_added: 0.1.0
 description:
   - Reads the deployment root of the host, whether this collection or the CodeDeploy agent deployed to it.
 notes:

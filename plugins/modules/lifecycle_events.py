@@ -6,6 +6,7 @@
 DOCUMENTATION = r"""
 module: lifecycle_events
 short_description: Run lifecycle events of a deployment on an instance
+version_added: 0.1.0
 description:
   - Runs CodeDeploy's lifecycle events on the host itself, in the given order, up to the first one that fails. Files and
     folders are laid out below O(root) as the CodeDeploy agent does, so a host can move from the agent to this module
