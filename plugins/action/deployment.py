@@ -24,6 +24,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deplo
     record,
     settle,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import refuse_rollback
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     get_deployment,
     get_group,
@@ -40,7 +41,17 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_check import check_text, diff_text
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import created_text, verdict_text
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
+    created_text,
+    missed_rollback_text,
+    verdict_text,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import (
+    missed_rollback,
+    perhaps_running,
+    roll_back,
+    rollback_due,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
     configured_forks,
     group_of_play,
@@ -57,7 +68,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_deploym
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["created", "concluded", "stopped"], "default": "created"},
+    "state": {"type": "str", "choices": ["created", "concluded", "stopped", "rolled_back"], "default": "created"},
     "deployment_id": {"type": "str"},
     "planned_deployment": {"type": "dict"},
     "application_name": {"type": "str"},
@@ -71,6 +82,7 @@ ARGUMENTS = {
     "file_exists_behavior": {"type": "str"},
     "ignore_application_stop_failures": {"type": "bool"},
     "update_outdated_instances_only": {"type": "bool"},
+    "auto_rollback_configuration": {"type": "dict"},
     "description": {"type": "str"},
     "rollout": {"type": "str", "choices": ["window", "batches"], "default": "window"},
     "store": {"type": "str"},
@@ -94,6 +106,8 @@ class ActionModule(ActionBase):
                 return self._conclude(store, arguments, task_vars or {})
             if arguments["state"] == "stopped":
                 return self._stop(store, arguments)
+            if arguments["state"] == "rolled_back":
+                return self._roll_back(store, arguments, task_vars or {})
             return self._create(store, arguments, task_vars or {})
         except CodeDeployError as error:
             return {"failed": True, "changed": False, "msg": f"{error.code}: {error.message}"}
@@ -137,7 +151,33 @@ class ActionModule(ActionBase):
             return self._would_create(store, prepared)
         deployment = record(store, prepared, run)
         self._display.display(created_text(deployment, store.location, configured_forks()))
+        missed = missed_rollback(store, deployment)
+        if missed is not None:
+            self._display.warning(missed_rollback_text(missed, inventory_options()))
         return self._created(store, deployment, changed=True)
+
+    def _roll_back(self, store: Store, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Create the automatic rollback of a deployment that has ended, when it is due."""
+        if self._task.check_mode or not arguments["deployment_id"]:
+            return {"changed": False, "skipped": True, "msg": "check mode: there is no deployment to roll back"}
+        run = this_run(self)
+        failed = conclude_in_play(store, arguments["deployment_id"], run, [], [])
+        result: dict[str, Any] = {"changed": False, "deployment_id": "", "status": failed.status}
+        if not rollback_due(failed):
+            return result
+        group = str(failed.options["deployment_group"])
+        fleet = fleet_of(group, task_vars["groups"], task_vars["ansible_play_hosts_all"])
+        try:
+            deployment = roll_back(store, failed, settle(arguments, group), fleet, run)
+        except (PreflightError, CodeDeployError) as error:
+            message = refuse_rollback(store, failed.deployment_id, str(error))
+            self._display.display(message, color="red")
+            return {**result, "msg": message}
+        self._display.display(created_text(deployment, store.location, configured_forks()))
+        self._display.display(f"  {(deployment.rollback_info or {}).get('rollback_message')}")
+        created = self._created(store, deployment, changed=True)
+        created["plan"]["unfinished"].update(perhaps_running(store, failed))
+        return created
 
     @staticmethod
     def _created(store: Store, deployment: Deployment, changed: bool) -> dict[str, Any]:
@@ -168,7 +208,8 @@ class ActionModule(ActionBase):
                 return {"changed": False, "skipped": True, "msg": "this run has made no deployment"}
             identifiers = [deployment.deployment_id for deployment in found]
         else:
-            identifiers = [wanted]
+            rollback = (get_deployment(store, wanted).rollback_info or {}).get("rollback_deployment_id")
+            identifiers = [wanted, rollback] if rollback else [wanted]
         hosts, present = task_vars.get("ansible_play_hosts_all", []), task_vars.get("ansible_play_hosts", [])
         return self._concluded(store, [conclude_in_play(store, one, run, hosts, present) for one in identifiers])
 

@@ -16,14 +16,19 @@ from ansible.parsing.dataloader import DataLoader
 
 LISTINGS = ("syntax", "listhosts", "listtasks", "listtags")
 NOBODY = ["deploy_group_is_not_set"]
+# Matches no host, without the warning that a name which is not in the inventory gives.
+NOTHING = ["all", "!all"]
 
 
-def deployment_plan(group: Any, groups: Mapping[str, list[str]], hostvars: Any = None) -> dict[str, list[Any]]:
+def deployment_plan(
+    group: Any, groups: Mapping[str, list[str]], hostvars: Any = None, created: str = "deploy_created"
+) -> dict[str, list[Any]]:
     """Return C(hosts) and C(serial) of a play.
 
     :param group: name of an Ansible group.
     :param groups: Ansible's C(groups).
     :param hostvars: Ansible's C(hostvars); the play that creates the deployment registers its plan there.
+    :param created: name of the registered variable; of any but C(deploy_created) only the plan's own hosts count.
     :raises AnsibleFilterError: when the group is not named, unknown or empty.
     """
     name = str(group or "")
@@ -33,18 +38,20 @@ def deployment_plan(group: Any, groups: Mapping[str, list[str]], hostvars: Any =
             return {"hosts": NOBODY, "serial": [1]}
         raise AnsibleFilterError(_complaint(name, groups))
     _check_limit(name, groups)
-    plan = _registered_plan(hosts, hostvars or {})
+    plan = _registered_plan(hosts, hostvars or {}, created)
     members = set(hosts)
     order = [host for host in plan.get("order", ()) if host in members]
+    if created != "deploy_created":
+        return {"hosts": order or NOTHING, "serial": list(plan.get("serial") or [1])}
     planned = set(order)
     rest = [host for host in hosts if host not in planned]
     return {"hosts": order + rest, "serial": list(plan.get("serial") or [len(hosts)])}
 
 
-def _registered_plan(hosts: list[str], hostvars: Any) -> Mapping[str, Any]:
+def _registered_plan(hosts: list[str], hostvars: Any, name: str) -> Mapping[str, Any]:
     for host in hosts:
         if host in hostvars:
-            created = hostvars[host].get("deploy_created")
+            created = hostvars[host].get(name)
             if created and created.get("plan"):
                 return created["plan"]
     return {}

@@ -20,6 +20,10 @@ description:
     with the same record, is at work on. Scripts that run are not killed. Instances that are pending are V(Skipped), one
     that is stopped between two lifecycle events is V(Failed), and the deployment ends as V(Stopped) with the error code
     V(MANUAL_STOP) when nothing is in work any more.
+  - With O(state=rolled_back) a deployment that failed or was stopped, and whose O(auto_rollback_configuration) asks for
+    it, is rolled back. That is a new deployment, with V(codeDeployRollback) as its creator, of the revision of the
+    group's last successful deployment and with the file_exists_behavior of that one, on the instances that were
+    attempted. RV(plan) is returned for it alone. When there is nothing to go back to, the record says why.
   - Use it with C(run_once). M(agentless.codedeploy.deploy_instance) does the work on each instance in between.
 extends_documentation_fragment:
   - agentless.codedeploy._attributes
@@ -39,9 +43,9 @@ attributes:
       - In check mode with O(state=concluded), the differences of M(agentless.codedeploy.deploy_instance).
 options:
   state:
-    description: Whether to begin, to end or to stop the deployment.
+    description: Whether to begin, to end, to stop or to roll back the deployment.
     type: str
-    choices: [created, concluded, stopped]
+    choices: [created, concluded, stopped, rolled_back]
     default: created
   deployment_id:
     description:
@@ -100,6 +104,12 @@ options:
   update_outdated_instances_only:
     description: Deploy only to instances that do not run the revision yet.
     type: bool
+  auto_rollback_configuration:
+    description:
+      - When to roll back, in the API's shape. C(events) is a list of V(DEPLOYMENT_FAILURE),
+        V(DEPLOYMENT_STOP_ON_REQUEST) and V(DEPLOYMENT_STOP_ON_ALARM), C(enabled) switches it off when V(false). Default
+        C(auto_rollback_configuration) of O(deployment_groups).
+    type: dict
   description:
     description: Comment about the deployment, at most 256 characters.
     type: str

@@ -37,6 +37,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import
 
 DEFAULT_CONFIG = "CodeDeployDefault.OneAtATime"
 FILE_EXISTS_BEHAVIORS = ("DISALLOW", "OVERWRITE", "RETAIN")
+ROLLBACK_EVENTS = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST", "DEPLOYMENT_STOP_ON_ALARM")
 # Group ids follow from the names alone, so that any controller finds what another one installed.
 GROUP_NAMESPACE = uuid.UUID("6f3f6a52-5bb1-5c0f-9d4a-0d2f5c1b7e11")
 
@@ -57,6 +58,7 @@ class Settings:
     update_outdated_instances_only: bool
     description: str | None
     rollout: str
+    auto_rollback_configuration: dict[str, Any]
 
     @property
     def request_digest(self) -> str:
@@ -122,6 +124,7 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
         ),
         description=arguments.get("description"),
         rollout=str(arguments.get("rollout") or "window"),
+        auto_rollback_configuration=dict(choose("auto_rollback_configuration", "auto_rollback_configuration", {})),
     )
 
 
@@ -159,6 +162,7 @@ def prepare(
             f"deploy_file_exists_behavior: {settings.file_exists_behavior!r} is none of "
             + ", ".join(FILE_EXISTS_BEHAVIORS)
         )
+    findings.problems.extend(_check_auto_rollback(settings.auto_rollback_configuration))
     last = last_successful_revision(store, settings.deployment_group_id)
     revision, appspec = check_revision(settings.revision, folders, headers, settings.appspec_filename, findings, last)
     if findings.problems or config is None or revision is None:
@@ -166,9 +170,18 @@ def prepare(
     return Prepared(settings, fleet, revision, config, appspec, findings.warnings)
 
 
-def record(store: Store, prepared: Prepared, run: Owner) -> Deployment:
+def record(
+    store: Store,
+    prepared: Prepared,
+    run: Owner,
+    only: list[str] | None = None,
+    creator: str = "user",
+    rollback_of: str | None = None,
+) -> Deployment:
     """Write the deployment into the store, all its instances Pending.
 
+    :param only: the instances that a rollback concerns.
+    :param rollback_of: id of the deployment that this one rolls back.
     :raises CodeDeployError: when the group has become busy in the meantime.
     """
     settings = prepared.settings
@@ -183,6 +196,9 @@ def record(store: Store, prepared: Prepared, run: Owner) -> Deployment:
             instances=prepared.fleet.instances,
             owner=run,
             limited_to=prepared.fleet.limited_to,
+            only=only,
+            creator=creator,
+            rollback_of=rollback_of,
             description=settings.description,
             file_exists_behavior=settings.file_exists_behavior,
             ignore_application_stop_failures=settings.ignore_application_stop_failures,
@@ -194,6 +210,7 @@ def record(store: Store, prepared: Prepared, run: Owner) -> Deployment:
                 "rollout": settings.rollout,
                 "deployment_group": settings.group,
                 "request_digest": settings.request_digest,
+                "auto_rollback_configuration": settings.auto_rollback_configuration,
             },
         ),
     )
@@ -207,6 +224,16 @@ def _check_config(settings: Settings, fleet: Fleet, findings: Findings) -> Deplo
         findings.problems.append(f"{error.code}: {error.message}")
         return None
     return config
+
+
+def _check_auto_rollback(configuration: Mapping[str, Any]) -> list[str]:
+    events = configuration.get("events") or []
+    if not isinstance(events, (list, tuple)):
+        return ["deploy_auto_rollback_configuration: events must be a list"]
+    unknown = [str(event) for event in events if event not in ROLLBACK_EVENTS]
+    if not unknown:
+        return []
+    return [f"deploy_auto_rollback_configuration: {', '.join(unknown)}: the events are {', '.join(ROLLBACK_EVENTS)}"]
 
 
 def _check_group_free(store: Store, settings: Settings, findings: Findings) -> None:

@@ -234,14 +234,20 @@ def _note_use(tx: Transaction, request: DeploymentRequest, deployment_id: str, r
             (deployment_id, request.deployment_group_id),
         )
     if request.rollback_of:
+        message = f"Deployment {deployment_id} is triggered to roll back deployment {request.rollback_of}."
         tx.execute(
             "UPDATE deployments SET rollback_triggering_deployment_id = %s, rollback_message = %s"
             " WHERE deployment_id = %s",
-            (request.rollback_of, f"Rolls back deployment {request.rollback_of}.", deployment_id),
+            (request.rollback_of, message, deployment_id),
         )
         tx.execute(
             "UPDATE deployments SET rollback_deployment_id = %s, rollback_message = %s WHERE deployment_id = %s",
-            (deployment_id, f"Rolled back by deployment {deployment_id}.", request.rollback_of),
+            (
+                deployment_id,
+                f"Deployment {request.rollback_of} terminated. Automatic rollback is triggered with a DeploymentId "
+                f"{deployment_id}.",
+                request.rollback_of,
+            ),
         )
 
 

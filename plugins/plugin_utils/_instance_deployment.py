@@ -144,7 +144,11 @@ class InstanceDeployment:
         message = "Read from the instance's own event log; the controller had ended before."
         if outcome["message"]:
             message = f"{outcome['message']} {message}"
-        reconcile(self._store, deployment_id, self._name, outcome["status"], outcome["events"], message=message)
+        try:
+            reconcile(self._store, deployment_id, self._name, outcome["status"], outcome["events"], message=message)
+        except InstanceNotPending:
+            # Recorded as failed when it was lost from sight; that has decided the deployment.
+            return
         self._say(
             f"{self._name}: {deployment_id} had {outcome['status'].lower()} here, by the instance's own event log"
         )

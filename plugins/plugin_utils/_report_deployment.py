@@ -75,6 +75,19 @@ def verdict_text(deployment: Deployment, targets: Sequence[Target], inventory: s
     return "\n".join(lines)
 
 
+def missed_rollback_text(missed: Deployment, inventory: str) -> str:
+    """Say that a former deployment was not rolled back, and what to type for it.
+
+    :param inventory: the C(-i) options of this run.
+    """
+    group = missed.options.get("deployment_group", missed.deployment_group_name)
+    command = f"{DEPLOY_PLAYBOOK}{inventory} -e deploy_group={group} -e deploy_revision=last_successful"
+    return (
+        f"{missed.deployment_id} {missed.status.lower()} and was to be rolled back, but its run was interrupted before "
+        f"that. To go back to the last successful revision: {command}"
+    )
+
+
 def deployment_lines(deployment: Deployment) -> list[str]:
     """Return the facts of one deployment."""
     error = deployment.error_information or {}
@@ -89,6 +102,7 @@ def deployment_lines(deployment: Deployment) -> list[str]:
                 ("revision", revision_text(deployment.revision)),
                 ("configuration", deployment.deployment_config_name),
                 ("description", deployment.description),
+                ("rollback", (deployment.rollback_info or {}).get("rollback_message")),
                 ("instances", overview + (f" (limited, of {deployment.total})" if deployment.limited else "")),
                 ("created", f"{moment(deployment.create_time)} by {deployment.owner.user} on {deployment.owner.host}"),
                 ("duration", elapsed(deployment.create_time, deployment.complete_time)),
