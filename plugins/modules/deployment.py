@@ -77,7 +77,8 @@ options:
     description:
       - What to deploy. A folder or an archive (zip, tar, tar.gz) on the controller, absolute or relative to the working
         directory, else to the playbook; an C(https://) address; or V(last_successful), the revision of the group's last
-        successful deployment.
+        successful deployment; V(previous), the same after a failure and the revision before that one after a success;
+        or the id of an earlier deployment of the application, whose revision is deployed again.
       - Required with O(state=created).
     type: str
   revision_headers:

@@ -16,7 +16,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     active_deployment,
     create_deployment,
     dead_deployment,
-    last_successful_revision,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import (
@@ -30,6 +29,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight im
     PreflightError,
     lifecycle_events,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._recorded_revision import recorded_revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, DeploymentRequest
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import Revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_check import check_revision
@@ -163,7 +163,7 @@ def prepare(
             + ", ".join(FILE_EXISTS_BEHAVIORS)
         )
     findings.problems.extend(_check_auto_rollback(settings.auto_rollback_configuration))
-    last = last_successful_revision(store, settings.deployment_group_id)
+    last = recorded_revision(store, settings.deployment_group_id, settings.application_name, settings.revision)
     revision, appspec = check_revision(settings.revision, folders, headers, settings.appspec_filename, findings, last)
     if findings.problems or config is None or revision is None:
         raise PreflightError(findings.report())

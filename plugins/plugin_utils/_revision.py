@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_cache
 )
 
 LAST_SUCCESSFUL = "last_successful"
+PREVIOUS = "previous"
+DEPLOYMENT_ID = re.compile(r"d-[A-Z0-9]{9}\Z")
 
 
 class RevisionError(Exception):
@@ -61,22 +64,23 @@ def resolve_revision(
     text: str,
     folders: Sequence[str],
     headers: dict[str, str] | None = None,
-    last_successful: dict[str, Any] | None = None,
+    recorded: dict[str, Any] | None = None,
 ) -> Revision:
     """Return the revision that a text names and put its bundle into the cache.
 
-    :param text: folder or archive on the controller, C(https://) address, or C(last_successful).
+    :param text: folder or archive on the controller, C(https://) address, C(last_successful), C(previous) or a
+        deployment id.
     :param folders: where a relative path is looked for, first match wins.
     :param headers: HTTP headers for an address; secret.
-    :param last_successful: record of the group's last successful revision.
+    :param recorded: record of the revision that the last three name.
     :raises RevisionError: when it is not there or of a kind that is not supported.
     :raises BundleError: when its bundle cannot be read.
     """
     text = text.strip()
     if not text:
         raise RevisionError("deploy_revision is not set: a folder, an archive, an https:// address or last_successful")
-    if text == LAST_SUCCESSFUL:
-        return _last_successful(last_successful)
+    if text in (LAST_SUCCESSFUL, PREVIOUS) or DEPLOYMENT_ID.match(text):
+        return _recorded(text, recorded)
     scheme = text.split(":", 1)[0].lower() if ":" in text else ""
     if scheme in ("http", "https"):
         shown = shown_url(text)
@@ -119,9 +123,11 @@ def find_path(text: str, folders: Sequence[str]) -> str:
     )
 
 
-def _last_successful(record: dict[str, Any] | None) -> Revision:
+def _recorded(text: str, record: dict[str, Any] | None) -> Revision:
+    if record is None and text == PREVIOUS:
+        raise RevisionError("revision previous: the group has no earlier revision to go back to; name a revision")
     if record is None:
-        raise RevisionError("revision last_successful: the group has no successful deployment yet; name a revision")
+        raise RevisionError(f"revision {text}: the group has no successful deployment yet; name a revision")
     place = record.get("local_location") or record.get("url_location") or {}
     location, digest = location_of(record), str(record.get("digest"))
     bundle = cached(digest, place.get("bundle_type", "tgz"))
@@ -129,7 +135,7 @@ def _last_successful(record: dict[str, Any] | None) -> Revision:
         bundle = keep_bundle(location)
     if bundle is None or bundle.digest != digest:
         raise RevisionError(
-            f"revision last_successful: the bundle of {location} (sha256 {digest}) is neither in this controller's "
+            f"revision {text}: the bundle of {location} (sha256 {digest}) is neither in this controller's "
             "cache nor, unchanged, where it was; deploy it again from where you keep it"
         )
     return Revision(record["revision_type"], location, bundle)

@@ -30,14 +30,14 @@ def check_revision(
     headers: dict[str, str],
     appspec_filename: str | None,
     findings: Findings,
-    last_successful: dict[str, Any] | None = None,
+    recorded: dict[str, Any] | None = None,
 ) -> tuple[Revision | None, dict[str, Any]]:
     """Return the revision that a text names and its AppSpec, adding what is wrong with them to the findings.
 
     :returns: None and an empty AppSpec when there is a problem that hides the rest.
     """
     try:
-        revision = resolve_revision(text, folders, headers, last_successful)
+        revision = resolve_revision(text, folders, headers, recorded)
         contents = read_contents(revision.bundle.path, appspec_filename)
     except (RevisionError, BundleError) as error:
         findings.problems.append(str(error))

@@ -139,3 +139,37 @@ def test_a_rollback_that_fails_is_not_rolled_back(controller: Controller, local_
     assert result.rc == 2, str(result)
     found = [(one["creator"], one["status"]) for one in deployments(controller)]
     assert found == [("codeDeployRollback", "Failed"), ("user", "Failed"), ("user", "Succeeded")]
+
+
+def test_rollback_by_hand(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(1)
+    folder = tmp_path / "application"
+
+    def roll_back(**variables: str) -> Result:
+        inventory = fleet.inventory()
+        return controller.playbook("agentless.codedeploy.rollback", inventory, deploy_group="web", **variables)
+
+    assert deploy(controller, fleet, Application(folder, "1").folder).rc == 0
+    nothing = roll_back()
+    assert nothing.rc == 2
+    assert "the group has no earlier revision to go back to" in " ".join(nothing.stdout.split())
+    assert deploy(controller, fleet, Application(folder, "2").folder).rc == 0
+    second = deployments(controller)[0]["deploymentId"]
+    # The folder holds something else by now: the bundle comes from the controller's cache.
+    shutil.rmtree(folder)
+    result = roll_back()
+    assert result.rc == 0, str(result)
+    assert versions(fleet) == ["1"]
+    result = roll_back(rollback_deployment_id=second)
+    assert result.rc == 0, str(result)
+    assert versions(fleet) == ["2"]
+    bad = Application(folder, "3", AfterInstall="exit 1")
+    assert deploy(controller, fleet, bad.folder, deploy_auto_rollback_configuration={}).rc == 2
+    assert roll_back().rc == 0
+    assert versions(fleet) == ["2"]
+    unknown = roll_back(rollback_deployment_id="d-AAAAAAAAA")
+    assert unknown.rc == 2
+    assert "There is no deployment d-AAAAAAAAA" in " ".join(unknown.stdout.split())
+    assert "Traceback" not in unknown.stdout + unknown.stderr
+    foreign = roll_back(rollback_deployment_id=second, deploy_application="Other")
+    assert f"Deployment {second} is one of application web, not of Other" in " ".join(foreign.stdout.split())
