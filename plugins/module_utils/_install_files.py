@@ -22,12 +22,14 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree
     OTHER,
     FileSystemAfterCleanup,
     is_folder,
+    is_link,
     join,
     lstat,
     scan,
 )
 
 ArchiveManifest = Optional[Dict[str, Listing]]
+MOST_LINKED = 100000
 EXISTING, KEPT, NEW = "existing", "kept", "new"
 
 
@@ -100,6 +102,8 @@ class FileMapping:
         self.conflicting: List[str] = []
         self.simple = simple
         self._key = ""
+        self._linked = 0
+        self._multiplied = False
         self._known: Tuple[str, Dict[str, str]] = ("", {})
 
     def add(self, key: str, entry: Dict[str, Any]) -> None:
@@ -195,30 +199,45 @@ class FileMapping:
 
     def _folder_content(self, source: str, folder: Folder) -> None:
         """Plan the content of a folder of the revision, its subfolders included."""
-        waiting: List[Tuple[str, Folder]] = [(source, folder)]
+        # The last part: whether a symbolic link was followed on the way.
+        waiting: List[Tuple[str, Folder, bool]] = [(source, folder, False)]
         while waiting:
-            source, folder = waiting.pop()
+            source, folder, linked = waiting.pop()
             subfolders = []
             # A folder which is there already may hold anything; in all others a name can only be taken by this plan.
             checked = folder.state == EXISTING or bool(folder.copies) or bool(folder.subfolders)
             special = self._plain(source, folder, checked)
+            self._linked += len(special) + len(folder.copies) if linked else 0
             for name, status in sorted(special):
                 path = join(source, name)
                 text = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
                 if stat.S_ISDIR(status.st_mode) or (text is not None and is_folder(path)):
-                    if text is None or self._inside(path):
-                        subfolders.append(name)
-                    else:
-                        self.problem(
-                            ".source: %s is a symbolic link out of the revision; only what is in the bundle is deployed"
-                            % path[len(self.archive) + 1 :]
-                        )
+                    further = linked or text is not None
+                    if self._may_follow(path, further):
+                        subfolders.append((name, further))
                 else:
                     self._copy(source, name, status, text, folder)
-            for name in reversed(subfolders):
+            for name, further in reversed(subfolders):
                 inner = self.folder(join(folder.path, name))
                 if inner is not None:
-                    waiting.append((join(source, name), inner))
+                    waiting.append((join(source, name), inner, further))
+
+    def _may_follow(self, path: str, linked: bool) -> bool:
+        """Whether what is in a folder of the revision is deployed; a problem says why not.
+
+        :param linked: whether a symbolic link was followed to get there. Links in a circle end where the system ends
+            them, after 40; but each further one of them would double what there is to deploy.
+        """
+        if linked and is_link(path) and not self._inside(path):
+            rule = "is a symbolic link out of the revision; only what is in the bundle is deployed"
+        elif linked and self._linked > MOST_LINKED:
+            rule = "is behind symbolic links to folders that multiply what is deployed; remove some of them"
+        else:
+            return True
+        if self._linked <= MOST_LINKED or not self._multiplied:
+            self._multiplied = self._linked > MOST_LINKED
+            self.problem(".source: %s %s" % (path[len(self.archive) + 1 :], rule))
+        return False
 
     def _plain(self, source: str, folder: Folder, checked: bool) -> List[Tuple[str, os.stat_result]]:
         """Plan the files of a folder of the revision, return what else is in it; with C(checked) that is everything."""

@@ -13,6 +13,7 @@ from fuzz.sentinel import Surroundings
 from hypothesis import strategies as st
 from support.install_trees import Tree, make_tree, snapshot
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils import _install_files
 from ansible_collections.agentless.codedeploy.plugins.module_utils._appspec import AppSpecError, parse_appspec
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import (
     InstallError,
@@ -20,6 +21,9 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install impo
     plan_install,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import InstructionFiles
+
+# The limit itself is what an instance can bear; this is what many tries can.
+_install_files.MOST_LINKED = 500
 
 NAMES = ("a", "b", "c", "with blank", "new\nline", "\udce9", "-n", ".hidden", "*")
 

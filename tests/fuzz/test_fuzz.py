@@ -23,13 +23,13 @@ def test_archives(archive: archives.Archive) -> None:
     archives.check_archive(archive)
 
 
-@settings(max_examples=300, **SLOW_IS_FINE)
+@settings(max_examples=150, **SLOW_IS_FINE)
 @given(state_files.changes())
 def test_state_files(changes: list[state_files.Change]) -> None:
     state_files.check(changes)
 
 
-@settings(max_examples=200, **SLOW_IS_FINE)
+@settings(max_examples=150, **SLOW_IS_FINE)
 @given(installs.deployments())
 def test_installs(deployments: list[installs.Deployment]) -> None:
     installs.check(deployments)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.install_trees import Instance, permission
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils import _install, _state_seal
+from ansible_collections.agentless.codedeploy.plugins.module_utils import _install, _install_files, _state_seal
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_journal import write_journal
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import read_previous
@@ -127,3 +127,23 @@ def test_recovery_of_a_damaged_journal_can_be_repeated(instance: Instance) -> No
     for _attempt in range(2):
         with pytest.raises(InstallError, match="damaged"):
             _install.recover_install(instance.instructions)
+
+
+@pytest.mark.parametrize(
+    "links",
+    [{"a/in": "..", "a/again": "."}, {f"{n}/{name}": f"../{n + 1}" for n in range(19) for name in "ab"}],
+)
+def test_links_to_folders_that_multiply_each_other_are_refused(
+    instance: Instance, links: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_install_files, "MOST_LINKED", 1000)
+    tree: dict[str, Any] = {"a/file": "1", "19/file": "1"}
+    tree.update({name: ("link", text) for name, text in links.items()})
+    with pytest.raises(InstallError, match="multiply"):
+        instance.deploy("one", tree)
+    assert instance.installed() == {}
+
+
+def test_what_several_links_lead_to_is_installed_for_each(instance: Instance) -> None:
+    instance.deploy("one", {"a/file": "1", "b": ("link", "a"), "c": ("link", "a")})
+    assert {name for name in instance.installed() if name.endswith("/file")} == {"a/file", "b/file", "c/file"}
