@@ -143,10 +143,10 @@ def test_last_successful_revision(tmp_path: Path, cache: Path) -> None:
     folder = application(tmp_path / "app")
     record = resolve_revision(str(folder), []).as_record()
     (folder / "run.sh").write_text("changed since")
-    assert resolve_revision("last_successful", [], last_successful=record).as_record() == record
+    assert resolve_revision("last_successful", [], recorded=record).as_record() == record
     shutil.rmtree(cache)
     with pytest.raises(RevisionError, match="neither in this controller's cache nor, unchanged, where it was"):
-        resolve_revision("last_successful", [], last_successful=record)
+        resolve_revision("last_successful", [], recorded=record)
     with pytest.raises(RevisionError, match="no successful deployment yet"):
         resolve_revision("last_successful", [])
 
