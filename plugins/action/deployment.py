@@ -85,6 +85,10 @@ ARGUMENTS = {
     "auto_rollback_configuration": {"type": "dict"},
     "description": {"type": "str"},
     "rollout": {"type": "str", "choices": ["window", "batches"], "default": "window"},
+    "restore_on_failure": {"type": "bool"},
+    "reject_setuid": {"type": "bool"},
+    "ignore_ownership": {"type": "bool"},
+    "archive_limits": {"type": "dict"},
     "store": {"type": "str"},
 }
 

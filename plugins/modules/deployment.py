@@ -121,6 +121,23 @@ options:
     type: str
     choices: [window, batches]
     default: window
+  restore_on_failure:
+    description:
+      - When an event after C(Install) fails on an instance, put the files of the revision back that was installed there
+        before, and run its C(ApplicationStart) and C(ValidateService). The instance has failed all the same.
+    type: bool
+  reject_setuid:
+    description:
+      - Refuse a bundle with a file that has a setuid or setgid bit, and an AppSpec whose C(permissions) give files one.
+    type: bool
+  ignore_ownership:
+    description: Give the files of a tar archive the owner of a new file instead of the one that the archive names.
+    type: bool
+  archive_limits:
+    description:
+      - How big an archive may get when it is unpacked on an instance, with the keys and defaults of
+        O(agentless.codedeploy.lifecycle_events#module:archive_limits).
+    type: dict
 author:
   - agentless.codedeploy contributors (!UNKNOWN)
 """

@@ -66,6 +66,7 @@ def planned_deployment(prepared: Prepared, order: list[str]) -> dict[str, Any]:
             "appspec": prepared.appspec,
             "appspec_filename": settings.appspec_filename,
             "lifecycle_events": lifecycle_events(),
+            "event_options": settings.event_options,
         },
     }
 

@@ -38,6 +38,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import
 DEFAULT_CONFIG = "CodeDeployDefault.OneAtATime"
 FILE_EXISTS_BEHAVIORS = ("DISALLOW", "OVERWRITE", "RETAIN")
 ROLLBACK_EVENTS = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST", "DEPLOYMENT_STOP_ON_ALARM")
+# Options of the module lifecycle_events that are the same for all instances; without them the module has its defaults.
+EVENT_OPTIONS = ("restore_on_failure", "reject_setuid", "ignore_ownership", "archive_limits")
 # Group ids follow from the names alone, so that any controller finds what another one installed.
 GROUP_NAMESPACE = uuid.UUID("6f3f6a52-5bb1-5c0f-9d4a-0d2f5c1b7e11")
 
@@ -59,6 +61,7 @@ class Settings:
     description: str | None
     rollout: str
     auto_rollback_configuration: dict[str, Any]
+    event_options: dict[str, Any]
 
     @property
     def request_digest(self) -> str:
@@ -125,6 +128,7 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
         description=arguments.get("description"),
         rollout=str(arguments.get("rollout") or "window"),
         auto_rollback_configuration=dict(choose("auto_rollback_configuration", "auto_rollback_configuration", {})),
+        event_options={name: value for name in EVENT_OPTIONS if (value := choose(name, name, None)) is not None},
     )
 
 
@@ -208,6 +212,7 @@ def record(
                 "appspec_filename": settings.appspec_filename,
                 "lifecycle_events": lifecycle_events(),
                 "rollout": settings.rollout,
+                "event_options": settings.event_options,
                 "deployment_group": settings.group,
                 "request_digest": settings.request_digest,
                 "auto_rollback_configuration": settings.auto_rollback_configuration,

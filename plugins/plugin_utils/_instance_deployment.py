@@ -113,7 +113,9 @@ class InstanceDeployment:
             self._finish("Failed", [], f"{type(error).__name__}: {self._without_secrets(str(error))}")
             raise
         outcome = _settled(self._without_secrets(outcome))
-        self._finish(outcome["status"], outcome["events"], outcome["message"])
+        restored = outcome.get("restored") or {}
+        message = outcome["message"] or restored.get("message")
+        self._finish(outcome["status"], outcome["events"], message, restored.get("status") == "Succeeded")
         return outcome
 
     def _run_events(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +160,9 @@ class InstanceDeployment:
         record_event(self._store, self._deployment.deployment_id, self._name, event)
         self._say(event_line(self._name, event))
 
-    def _finish(self, status: FinishStatus, events: list[dict[str, Any]], message: str | None) -> None:
+    def _finish(
+        self, status: FinishStatus, events: list[dict[str, Any]], message: str | None, restored: bool = False
+    ) -> None:
         succeeded = {event["lifecycle_event_name"] for event in events if event["status"] == "Succeeded"}
         hooks = {event: len(scripts) for event, scripts in self._deployment.options["appspec"]["hooks"].items()}
         finish_instance(
@@ -168,7 +172,7 @@ class InstanceDeployment:
             status,
             events,
             message=message,
-            hooks=hooks if "Install" in succeeded else None,
+            hooks=hooks if "Install" in succeeded and not restored else None,
         )
 
     def _say(self, text: str) -> None:
@@ -201,6 +205,7 @@ def event_parameters(deployment: Any, options: InstanceOptions, bundle: dict[str
         "destination_root": options.destination_root,
         "revisions_to_keep": options.revisions_to_keep,
         "wait": options.poll_after,
+        **deployment.options.get("event_options", {}),
     }
     if deployment.options.get("appspec_filename"):
         parameters["appspec_filename"] = deployment.options["appspec_filename"]

@@ -43,6 +43,9 @@ def failure_text(instance: str, deployment_id: str | None, outcome: dict[str, An
     tail = str(diagnostics.get("log_tail") or "").rstrip().splitlines()[-LOG_LINES:]
     if tail:
         lines.append("  log      " + indented("\n".join(tail), 11))
+    if outcome.get("restored"):
+        restored = outcome["restored"]
+        lines.append(f"  restored {indented(restored['message'], 11)} ({restored['status']})")
     if deployment_id:
         lines.append(f"  details  {STATUS_PLAYBOOK} -e deployment_id={deployment_id} -e instance={instance}")
     return "\n".join(lines)
