@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils import _install_journal as journal_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import file_record
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls, set_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import set_acls
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_copy import copy_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import NEW, Folder
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import (
@@ -23,8 +23,6 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_mani
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import InstallPlan, Write
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import is_folder, join, lstat
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file, replace_file
-
-_FEW = 64
 
 
 class Installation:
@@ -43,7 +41,7 @@ class Installation:
         self.acls: List[Tuple[str, List[str]]] = []
         self.written: Dict[str, Dict[str, Optional[str]]] = {}
         self.unsettled: List[Tuple[str, Write]] = []
-        self.durable = sum(len(writes) for writes in plan.writes.values()) <= _FEW
+        self.durable = sum(len(writes) for writes in plan.writes.values()) <= journal_file.FEW
         self._names = 0
         self._gone: Set[str] = set()
 
@@ -187,7 +185,7 @@ class Installation:
     def _settle(self) -> None:
         """Have what was prepared on disk before it replaces anything."""
         plan = self.plan
-        settle(
+        journal_file.settle(
             {self.physical[path] for path in plan.folders if plan.folders[path].state == NEW or path in plan.writes},
             self.durable,
         )
@@ -203,7 +201,7 @@ class Installation:
             journal_file.perform(operation)
         set_acls([(item.path, item.acl) for item in self.plan.attributes if item.acl])
         self._later()
-        settle(journal["folders"], self.durable)
+        journal_file.settle(journal["folders"], self.durable)
         self._state_files()
         journal.update(state="committed", operations=[], folders_aside=self.folders_aside)
         journal_file.write_journal(self.instructions, journal)
@@ -280,36 +278,3 @@ class Installation:
     @staticmethod
     def _listed_acl(path: str, rule: Any) -> List[str]:
         return rule.acl(os.stat(path).st_mode) if rule.acls is not None else []
-
-
-def settle(folders: Any, durable: bool) -> None:
-    """Wait until what was done in some folders is on disk: each folder when there are few, else whole file systems.
-
-    :param durable: whether the files in them are on disk already.
-    """
-    devices: Dict[int, str] = {}
-    for path in folders:
-        if is_folder(path):
-            if durable and len(folders) <= _FEW:
-                journal_file.sync_folder(path)
-            else:
-                devices[os.stat(path).st_dev] = path
-    for path in devices.values():
-        _sync_file_system(path)
-
-
-def _sync_file_system(path: str) -> None:
-    """Flush one file system; all of them where this system offers only that."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        import ctypes
-
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
-    except (ImportError, AttributeError):
-        os.sync()
-    finally:
-        os.close(descriptor)
-
-
-__all__ = ["Installation", "read_acls"]

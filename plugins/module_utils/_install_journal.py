@@ -13,9 +13,11 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 from typing import Any, Dict, List
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls, run, write_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_copy import Copied, copy_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import (
     exists,
     is_folder,
@@ -26,6 +28,8 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._state import
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal, unseal
 
 STAGED = ".staged"
+#: So many files or folders are brought to disk one by one; for more, the whole file system costs less.
+FEW = 64
 _NOT_LINKABLE = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -40,6 +44,36 @@ def sync_folder(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def settle(folders: Any, durable: bool) -> None:
+    """Wait until what was done in some folders is on disk: each folder when there are few, else whole file systems.
+
+    :param durable: whether the files in them are on disk already.
+    """
+    devices: Dict[int, str] = {}
+    for path in folders:
+        if is_folder(path):
+            if durable and len(folders) <= FEW:
+                sync_folder(path)
+            else:
+                devices[os.stat(path).st_dev] = path
+    for path in devices.values():
+        _sync_file_system(path)
+
+
+def _sync_file_system(path: str) -> None:
+    """Flush one file system; all of them where this system offers only that."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        import ctypes
+
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
+    except (ImportError, AttributeError):
+        os.sync()
     finally:
         os.close(descriptor)
 
@@ -66,11 +100,18 @@ def recover(instructions: Any) -> str:
     if journal["state"] == "committed":
         finish(instructions, journal)
         return "committed"
-    _sweep(journal)
     for path in (instructions.cleanup, instructions.install_json, instructions.manifest):
         _unlink(path + STAGED)
-    os.unlink(instructions.journal)
+    _end(instructions, journal)
     return "undone"
+
+
+def _end(instructions: Any, journal: Dict[str, Any]) -> None:
+    """Delete what this Install needed; the journal goes when that is on disk, for nothing else knows of it."""
+    _sweep(journal)
+    settle(journal["folders"], True)
+    sync_folder(instructions.directory)
+    os.unlink(instructions.journal)
 
 
 def perform(operation: List[Any]) -> None:
@@ -84,12 +125,7 @@ def perform(operation: List[Any]) -> None:
     if kind == "place":
         new, old = operation[2:]
         if old is not None:
-            try:
-                os.link(path, old, follow_symlinks=False)
-            except OSError as error:
-                if error.errno not in _NOT_LINKABLE:
-                    raise
-                os.rename(path, old)
+            keep(path, old)
         os.rename(new, path)
     elif kind == "aside":
         os.rename(path, operation[2])
@@ -102,10 +138,38 @@ def perform(operation: List[Any]) -> None:
         remove_context(path)
 
 
+def keep(path: str, old: str) -> None:
+    """Have what is at a path under a second name, so that it can be replaced without being away for a moment.
+
+    Where the file system or C(protected_hardlinks) refuses a second name, it is a copy, on disk before it is needed.
+    """
+    try:
+        os.link(path, old, follow_symlinks=False)
+        return
+    except OSError as error:
+        if error.errno not in _NOT_LINKABLE:
+            raise
+    status = os.lstat(path)
+    try:
+        if stat.S_ISLNK(status.st_mode):
+            os.symlink(os.readlink(path), old)
+            os.chown(old, status.st_uid, status.st_gid, follow_symlinks=False)
+        elif stat.S_ISREG(status.st_mode):
+            copy_file(path, old, Copied(status), 0o777, True)
+            for name in os.listxattr(path):
+                os.setxattr(old, name, os.getxattr(path, name))
+    except PermissionError:
+        # A file of somebody else, which only root could make again as it was; it is away until the new one is there.
+        _unlink(old)
+    if not exists(old):
+        os.rename(path, old)
+
+
 def undo(instructions: Any, journal: Dict[str, Any]) -> None:
     """Take all operations back, whichever of them were done, and then remember that only sweeping is left."""
     for operation in reversed(journal["operations"]):
         _undo(operation)
+    settle(journal["folders"], True)
     journal.update(state="staging", operations=[])
     write_journal(instructions, journal)
 
@@ -146,8 +210,7 @@ def finish(instructions: Any, journal: Dict[str, Any]) -> None:
             os.rename(path + STAGED, path)
     for path, old, known in journal["folders_aside"]:
         _remove_known(path, old, known)
-    _sweep(journal)
-    os.unlink(instructions.journal)
+    _end(instructions, journal)
 
 
 def _remove_known(path: str, old: str, known: List[List[str]]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shutil
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.install_trees import Instance, Tree, permission
@@ -164,8 +166,16 @@ print(rounds)
 """
 
 
-def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+def refuse_links(*_arguments: Any, **_keywords: Any) -> None:
+    """What a file system without hard links, or protected_hardlinks, answers."""
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_reader_never_sees_half_a_file(tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Instance(tmp_path)
+    if not links:
+        monkeypatch.setattr(os, "link", refuse_links)
     names = ["a", "folder/b", "folder/deep/c"]
     first = made.archive("first", {name: "1" * 1000 for name in names} | {"only-first": "1"})
     second = made.archive("second", {name: "2" * 200000 for name in names} | {"other/only-second": "2"})
@@ -208,3 +218,25 @@ def test_a_dry_run_says_that_an_interrupted_install_comes_first(tmp_path: Path) 
     assert _install.recover_install(made.instructions)
     assert not _install.recover_install(made.instructions)
     assert not os.path.exists(made.instructions.journal)
+
+
+def test_a_failure_without_hard_links_restores_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Instance(tmp_path)
+    monkeypatch.setattr(os, "link", refuse_links)
+    made.deploy("one", {"a": ("mode", 0o4755, "1"), "b": ("link", "a"), "c": "1"})
+    before = made.installed(times=True)
+    archive = made.archive("two", {"a": "2", "b": ("link", "c"), "c": "2"})
+    rename, done = os.rename, []
+
+    def full(source: str, target: str) -> None:
+        if target == f"{made.destination}/c" and not done:
+            done.append(target)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(InstallError):
+        made.install(archive)
+    assert done
+    assert made.installed(times=True) == before
+    assert made.leftovers() == []
