@@ -38,6 +38,19 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import
 DEFAULT_CONFIG = "CodeDeployDefault.OneAtATime"
 FILE_EXISTS_BEHAVIORS = ("DISALLOW", "OVERWRITE", "RETAIN")
 ROLLBACK_EVENTS = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST", "DEPLOYMENT_STOP_ON_ALARM")
+# Settings of an exported deployment group that this version cannot carry out. To deploy as if they were not there is
+# harmless for some; without these an instance would be changed with requests still arriving, or in place.
+NOT_SUPPORTED = (
+    "alarm_configuration",
+    "auto_scaling_groups",
+    "ec2_deployment_options",
+    "ec2_tag_filters",
+    "ec2_tag_set",
+    "on_premises_instance_tag_filters",
+    "on_premises_tag_set",
+    "trigger_configurations",
+)
+NOT_SUPPORTED_AND_NEEDED = ("blue_green_deployment_configuration", "load_balancer_info")
 # Options of the module lifecycle_events that are the same for all instances; without them the module has its defaults.
 EVENT_OPTIONS = ("restore_on_failure", "reject_setuid", "ignore_ownership", "archive_limits")
 # Group ids follow from the names alone, so that any controller finds what another one installed.
@@ -62,6 +75,7 @@ class Settings:
     rollout: str
     auto_rollback_configuration: dict[str, Any]
     event_options: dict[str, Any]
+    not_supported: list[str]
 
     @property
     def request_digest(self) -> str:
@@ -129,6 +143,7 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
         rollout=str(arguments.get("rollout") or "window"),
         auto_rollback_configuration=dict(choose("auto_rollback_configuration", "auto_rollback_configuration", {})),
         event_options={name: value for name in EVENT_OPTIONS if (value := choose(name, name, None)) is not None},
+        not_supported=[name for name in NOT_SUPPORTED_AND_NEEDED + NOT_SUPPORTED if own.get(name)],
     )
 
 
@@ -167,11 +182,21 @@ def prepare(
             + ", ".join(FILE_EXISTS_BEHAVIORS)
         )
     findings.problems.extend(_check_auto_rollback(settings.auto_rollback_configuration))
+    _check_not_supported(settings, findings)
     last = recorded_revision(store, settings.deployment_group_id, settings.application_name, settings.revision)
     revision, appspec = check_revision(settings.revision, folders, headers, settings.appspec_filename, findings, last)
     if findings.problems or config is None or revision is None:
         raise PreflightError(findings.report())
     return Prepared(settings, fleet, revision, config, appspec, findings.warnings)
+
+
+def _check_not_supported(settings: Settings, findings: Findings) -> None:
+    for name in settings.not_supported:
+        text = f"codedeploy_deployment_groups: {name} of the group {settings.group} is not supported in this version"
+        if name in NOT_SUPPORTED_AND_NEEDED:
+            findings.problems.append(f"{text}; remove it to deploy in place and without steps for traffic")
+        else:
+            findings.warnings.append(f"{text}, and not read")
 
 
 def record(
