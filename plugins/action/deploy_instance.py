@@ -14,7 +14,11 @@ from ansible.utils.display import Display
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_instance import check_instance
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import as_deployment
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment, get_target
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    get_deployment,
+    get_target,
+    takes_part,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_deployment import (
@@ -68,11 +72,11 @@ class ActionModule(ActionBase):
 
     def _deploy(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         store = open_store(arguments["store"])
-        deployment = get_deployment(store, arguments["deployment_id"])
         if self._task.check_mode:
-            return self._check(name, deployment, arguments, task_vars)
+            return self._check(name, get_deployment(store, arguments["deployment_id"]), arguments, task_vars)
+        deployment = get_deployment(store, arguments["deployment_id"], with_order=False)
         result: dict[str, Any] = {"changed": False, "deployment_id": deployment.deployment_id}
-        if name not in deployment.order:
+        if not takes_part(store, deployment.deployment_id, name):
             return {**result, "skipped": True, "msg": NOT_PART}
         options = self._options(arguments)
         display = Display()
