@@ -92,7 +92,8 @@ def ensure_group(tx: Transaction, group_id: str, application_id: str, name: str)
         (group_id, application_id, name, tx.now),
     )
     row = tx.locked_row("SELECT * FROM deployment_groups WHERE deployment_group_id = %s", (group_id,))
-    assert row is not None
+    if row is None:
+        raise AssertionError(f"the deployment group {group_id} is not there although it was just inserted")
     if row["application_id"] != application_id:
         raise InvalidInput(
             f"Deployment group id {group_id} belongs to group {row['deployment_group_name']!r} of another application: "

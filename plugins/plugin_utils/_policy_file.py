@@ -31,7 +31,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_policies(
-    environment: t.Mapping[str, str] = os.environ, system_policy: str = SYSTEM_POLICY
+    environment: t.Mapping[str, str] | None = None, system_policy: str = SYSTEM_POLICY
 ) -> tuple[Policy, ...]:
     """Read the policies that hold here: the system's, where there is one, and the file that CODEDEPLOY_POLICY names.
 
@@ -40,6 +40,7 @@ def read_policies(
     :returns: none where nothing is configured.
     :raises InvalidPolicy: one cannot be read or is invalid, or the one that was named is missing.
     """
+    environment = os.environ if environment is None else environment
     policies = []
     system = _read(system_policy)
     if system is not None:
@@ -53,7 +54,7 @@ def read_policies(
     return tuple(policies)
 
 
-def principals(variables: t.Mapping[str, t.Any], environment: t.Mapping[str, str] = os.environ) -> tuple[str, ...]:
+def principals(variables: t.Mapping[str, t.Any], environment: t.Mapping[str, str] | None = None) -> tuple[str, ...]:
     """The names that stand in policies for who runs this process.
 
     In a job of AWX ``awx:USER`` and ``awx-job-template:NAME``, by the variables that AWX gives the job; else the
@@ -61,6 +62,7 @@ def principals(variables: t.Mapping[str, t.Any], environment: t.Mapping[str, str
 
     :param variables: Ansible's variables.
     """
+    environment = os.environ if environment is None else environment
     if "JOB_ID" in environment and any(name.startswith("AWX_") for name in environment):
         names = (("awx", "awx_user_name"), ("awx-job-template", "awx_job_template_name"))
         return tuple(f"{kind}:{variables[name]}" for kind, name in names if variables.get(name))

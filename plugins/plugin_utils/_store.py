@@ -85,25 +85,21 @@ class Store:
         self._clock_offset = 0.0
         self._pid = 0
 
-    @contextlib.contextmanager
-    def transaction(self) -> t.Iterator[Transaction]:
+    def transaction(self) -> contextlib.AbstractContextManager[Transaction]:
         """One transaction on disk: committed when the block ends, rolled back when it raises.
 
         A connection that was lost since the last transaction is opened anew.
 
         :raises StoreError: the database cannot be reached or written.
         """
-        with self._between(self._dialect.begin) as transaction:
-            yield transaction
+        return self._between(self._dialect.begin)
 
-    @contextlib.contextmanager
-    def reading(self) -> t.Iterator[Transaction]:
+    def reading(self) -> contextlib.AbstractContextManager[Transaction]:
         """Queries that all see the same state of the record, and keep nobody waiting who writes.
 
         :raises StoreError: the database cannot be reached.
         """
-        with self._between(self._dialect.begin_reading) as transaction:
-            yield transaction
+        return self._between(self._dialect.begin_reading)
 
     def close(self) -> None:
         """Close this process's connection, if it has one."""

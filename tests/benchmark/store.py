@@ -145,20 +145,26 @@ def cost_per_instance(location: str, size: int) -> float:
 
 def measure_transactions(rounds: int) -> Iterator[Measurement]:
     """Measure transactions a second on each database."""
+    measurements = []
     with stores(durable=True) as databases:
         for database, locations in databases:
             measured = [transactions_a_second(next(locations)) for _round in range(rounds)]
             name = f"store: {database}, {PROCESSES} processes, one deployment, transactions a second"
-            yield Measurement(name, statistics.median(measured), None)
+            measurements.append(Measurement(name, statistics.median(measured), None))
+    return iter(measurements)
 
 
 def measure_cost(rounds: int) -> Iterator[Measurement]:
     """Measure the CPU per instance of a large fleet as a multiple of a small one's."""
+    measurements = []
     with stores(durable=False) as databases:
         for database, locations in databases:
             measured = [
                 [cost_per_instance(next(locations), size) for size in (SMALL, LARGE)] for _round in range(rounds)
             ]
             small, large = (statistics.median(costs) for costs in zip(*measured, strict=True))
-            yield Measurement(f"ledger: {database}, {SMALL} instances, ms of CPU per instance", small, None)
-            yield Measurement(f"ledger: {database}, {LARGE} instances, as a multiple of that", large / small, LIMIT)
+            name = f"ledger: {database}, {SMALL} instances, ms of CPU per instance"
+            measurements.append(Measurement(name, small, None))
+            name = f"ledger: {database}, {LARGE} instances, as a multiple of that"
+            measurements.append(Measurement(name, large / small, LIMIT))
+    return iter(measurements)

@@ -145,7 +145,7 @@ class Instance:
         """Check what must hold while an instance is as a stopped DownloadBundle left it."""
         assert os.listdir(self.destination) == [self.good], point
         assert self.pointer("last_successful_install") == self.good, point
-        archives = [self.root / "g" / name / "deployment-archive" for name in {deployment, self.good}]
+        archives = [self.root / "g" / name / "deployment-archive" for name in sorted({deployment, self.good})]
         for archive in archives:
             if archive.exists():
                 assert set(snapshot(archive)) == set(self.unpacked), point

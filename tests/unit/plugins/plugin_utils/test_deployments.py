@@ -253,7 +253,8 @@ def test_a_healthy_instance_that_fails_before_it_starts_is_one_healthy_instance_
     wanted = request("abcde", {"type": "HOST_COUNT", "value": 2}, 2, limited_to=["a", "b", "c"])
     deployment_id = create_deployment(store, wanted).deployment_id
     assert finish_instance(store, deployment_id, "a", "Failed") == "Failed"
-    assert "Only 2 instances" in get_deployment(store, deployment_id).error_information["message"]
+    message = get_deployment(store, deployment_id).error_information["message"]
+    assert message.startswith("2 of 5 instances are healthy and not in work, and 2 must stay healthy")
 
 
 def test_steps_out_of_order_are_refused(store: Store) -> None:

@@ -209,7 +209,7 @@ def test_a_child_process_does_not_use_the_connection_it_inherited(store: Store) 
         {"AWX_JOB_ID": "12"},
         {"AWX_ISOLATED_DATA_DIR": "/runner/artifacts/12"},
     ],
-    ids=lambda variables: " ".join(variables),
+    ids=" ".join,
 )
 def test_a_file_in_the_container_of_a_job_is_refused_unless_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
