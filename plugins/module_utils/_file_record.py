@@ -8,8 +8,8 @@ It is one text, C(f sha256 mode uid gid @size mtime_ns ctime_ns inode[ acls]), s
 and kept in memory several times as fast as lists of numbers. The change time, which nobody can set, is the proof.
 """
 
-from itertools import chain
-from operator import attrgetter
+from itertools import chain, compress
+from operator import and_, attrgetter, eq
 from typing import Any, Dict, List, Optional, Sequence
 
 _STATE = "%d %d %d %d"
@@ -74,3 +74,19 @@ def still_listed(files: Listing, statuses: Dict[str, Any]) -> bool:
     # Mode and owner cannot change without the change time, so they need not be compared as well.
     present = (_STATE + ("," + _STATE) * (len(found) - 1)) % tuple(chain.from_iterable(map(_state, found)))
     return files[3] == present
+
+
+def same_files(files: Listing, wanted: Listing) -> Optional[Listing]:
+    """Return the part of a listing with the contents and attributes that another one has for its names.
+
+    V(None) when that is nothing, or the names differ, so that each file must be looked at.
+    """
+    if files[:3] == wanted[:3]:
+        return files
+    if files[0] != wanted[0]:
+        return None
+    texts = [files[0].split("/")] + [text.split(",") for text in files[1:]]
+    same = [list(map(eq, texts[at], wanted[at].split(","))) for at in (1, 2)]
+    both = list(map(and_, *same))
+    kept = [list(compress(text, both)) for text in texts]
+    return ["/".join(kept[0])] + [",".join(text) for text in kept[1:]] if kept[0] else None

@@ -12,6 +12,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record 
     Listing,
     listed_records,
     proven,
+    same_files,
     still_listed,
     wanted_of,
 )
@@ -248,10 +249,11 @@ class FileMapping:
         records: Dict[str, str] = {}
         if known is not None and still_listed(known, entries):
             there = self.system.previous.listings.get(folder.real)
-            if self.simple and folder.state == KEPT and there and there[:3] == known[:3]:
-                folder.listing = there
-                folder.copies = dict.fromkeys(known[0].split("/"), (source, None, None, None, None))
-            else:
+            if self.simple and folder.state == KEPT and there:
+                folder.listing = same_files(there, known)
+            if folder.listing is not None:
+                folder.copies = dict.fromkeys(folder.listing[0].split("/"), (source, None, None, None, None))
+            if folder.listing is not there or there is None:
                 records = listed_records(known)
         special = []
         for name, status in entries.items() if len(entries) > len(folder.copies) else ():

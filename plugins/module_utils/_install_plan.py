@@ -144,7 +144,10 @@ class Decisions:
         self.plan.records[folder.path] = records
         if folder.listing is not None and len(folder.copies) == folder.listing[0].count("/") + 1:
             return
-        prior = self.plan.previous.records(folder.real) if folder.state != NEW else {}
+        previous = self.plan.previous
+        # What the listing leaves is written: of the files that were there, it has all that stay.
+        known = previous.files.get(folder.real, {}) if folder.listing is not None else previous.records(folder.real)
+        prior = known if folder.state != NEW else {}
         special, before = bool(self.uid or folder.rules), prior.get
         for name, (source, proof, status, text, target) in folder.copies.items():
             if status is None:
@@ -243,6 +246,8 @@ class Decisions:
             planned[folder.real] = planned[folder.real] | names if folder.real in planned else names
         made = {folder.real for folder in self.plan.folders.values() if folder.made}
         for real, there in self.plan.previous.files.items():
+            if len(there) == len(planned.get(real, ())) and there.keys() == planned[real]:
+                continue
             gone = there.keys() - planned.get(real, ())
             self.plan.removed_files += sorted({join(real, name) for name in gone} - made)
         for real in self.plan.previous.folders:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.install_trees import Instance, Tree, snapshot
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import manifest
 from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
     file_record,
     listed_records,
@@ -455,10 +458,10 @@ class TestRecords:
     def test_the_archives_manifest_is_believed_only_of_the_same_file(self, instance: Instance) -> None:
         archive = instance.archive("one", {"a": "1", "b": "1"})
         records = {name: file_record("0" * 64, os.stat(archive / name)) for name in ("a", "b")}
-        manifest = {"": listing(records)}
+        recorded = {"": listing(records)}
         (archive / "b").write_text("2")
         os.utime(archive / "b", (1600000000, 1600000000))
-        instance.install(archive, archive_manifest=manifest)
+        instance.install(archive, archive_manifest=recorded)
         folders = json.loads(Path(instance.instructions.manifest).read_text())["folders"]
         written = listed_records(folders[str(instance.destination)][0])
         assert written["a"].split(" ")[1] == "0" * 64
@@ -478,3 +481,43 @@ def problems_without_reading(instance: Instance, archive: Path) -> list[str]:
     with pytest.raises(InstallError) as raised:
         instance.plan(archive)
     return raised.value.problems
+
+
+def deploy_with_manifest(instance: Instance, name: str, tree: Tree) -> Any:
+    """Unpack a revision as DownloadBundle does, with a manifest of every folder, and install it."""
+    archive = instance.archive(name, tree)
+    files = {path: sha256(str(text).encode()).hexdigest() for path, text in tree.items()}
+    return instance.install(archive, archive_manifest=manifest(str(archive), files))
+
+
+class TestListings:
+    def test_of_a_folder_only_what_differs_is_written(self, instance: Instance) -> None:
+        tree: Tree = {"d/a": "1", "d/b": "1", "d/c": "1", "e/a": "1"}
+        deploy_with_manifest(instance, "one", tree)
+        for name, change, kept in (
+            ("two", {}, 4),
+            ("three", {"d/b": "2"}, 3),
+            ("four", {"d/b": "2", "d/new": "1"}, 4),
+            ("five", {"d/a": "2", "d/b": "2", "d/c": "2"}, 2),
+            ("six", {"d/a": "2", "d/b": "2", "d/c": "2"}, 4),
+        ):
+            before = {path: path.lstat().st_ino for path in instance.destination.rglob("?")}
+            plan = deploy_with_manifest(instance, name, {**tree, **change})
+            after = {path: path.lstat().st_ino for path in instance.destination.rglob("?")}
+            same = {path for path in after if path.is_file() and before.get(path) == after[path]}
+            assert len(plan.kept) == len(same) == kept
+            wanted = {path: str(text).encode() for path, text in {**tree, **change}.items()}
+            assert {path: text for path, text in contents(instance).items() if text is not None} == wanted
+        deploy_with_manifest(instance, "seven", {"e/a": "1"})
+        assert contents(instance) == {"e": None, "e/a": b"1"}
+
+    def test_a_file_of_the_archive_changed_by_a_hook_is_seen(self, instance: Instance) -> None:
+        tree: Tree = {"d/a": "1", "d/b": "1"}
+        deploy_with_manifest(instance, "one", tree)
+        archive = instance.archive("two", tree)
+        files = {path: sha256(b"1").hexdigest() for path in tree}
+        recorded = manifest(str(archive), files)
+        (archive / "d" / "b").write_text("changed")
+        (archive / "d" / "added").write_text("added")
+        instance.install(archive, archive_manifest=recorded)
+        assert contents(instance) == {"d": None, "d/a": b"1", "d/b": b"changed", "d/added": b"added"}
