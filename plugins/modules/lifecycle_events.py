@@ -433,6 +433,11 @@ plan:
       sample: []
 """
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._import_once import import_once
+
+# Before all other imports, so that these gain by it.
+import_once()
+
 import gc
 import os
 from typing import Any, Dict
