@@ -6,7 +6,7 @@
 
 import os
 import stat
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import NEW
@@ -73,6 +73,8 @@ def report(plan: Any) -> Dict[str, List[Any]]:
     lists["folders_added"] = [shown(folder.path) for folder in plan.folders.values() if folder.state == NEW]
     for item in plan.attributes:
         lists["folders_changed"].append({"path": shown(item.path), "reasons": _folder_reasons(item)})
+    for path, is_folder, reasons in _changed_through_links(plan):
+        lists["folders_changed" if is_folder else "replaced"].append({"path": shown(path), "reasons": reasons})
     for name in ("replaced", "folders_changed"):
         lists[name].sort(key=lambda entry: entry["path"])
     for name in ("added", "kept", "removed", "folders_added", "folders_removed"):
@@ -126,23 +128,50 @@ def _folder_reasons(item: Any) -> List[str]:
     return reasons or ["acl"]
 
 
+def _changed_through_links(plan: Any) -> List[Tuple[str, bool, List[str]]]:
+    """Return path, whether it is a folder, and reasons for what no deployment made and a link's rule changes."""
+    latest: Dict[str, Tuple[int, int, int]] = {}
+    for path, rule in plan.later:
+        target = _target(plan, path, MOST_LINKS)
+        if target is None or target in plan.folders or _copy(plan, target) is not None:
+            continue
+        real = os.path.realpath(target)
+        status = os.lstat(real)
+        before = latest.get(real, (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid))
+        mode, uid, gid = rule.attributes(*before, is_folder=stat.S_ISDIR(status.st_mode))
+        latest[real] = (shown_mode(mode, rule.acl(mode)), uid, gid)
+    found = []
+    for real, (mode, uid, gid) in latest.items():
+        status = os.lstat(real)
+        reasons = ["mode"] if mode != stat.S_IMODE(status.st_mode) else []
+        reasons += ["owner"] if (uid, gid) != (status.st_uid, status.st_gid) else []
+        if reasons:
+            found.append((real, stat.S_ISDIR(status.st_mode), reasons))
+    return found
+
+
 def unmet_rules(plan: Any) -> List[str]:
     """Return a problem for each rule of C(permissions) for a symbolic link that will lead to nothing."""
-    gone = set(plan.removed)
     return [
         f"{rule.key}: {path} would be a symbolic link to nothing, which can be given no mode and no owner"
         for path, rule in plan.later
-        if not _will_exist(plan, path, gone, MOST_LINKS)
+        if _target(plan, path, MOST_LINKS) is None
     ]
 
 
-def _will_exist(plan: Any, path: str, gone: Set[str], links: int) -> bool:
-    if path in plan.folders:
-        return True
+def _copy(plan: Any, path: str) -> Any:
+    """Return what is planned for a path that is a file or a symbolic link of the revision."""
     parent, name = os.path.split(path)
     folder = plan.folders.get(parent)
-    if folder is None or name not in folder.copies:
-        return path not in gone and os.path.exists(path)
-    text = folder.copies[name][3]
-    target = os.path.normpath(os.path.join(parent, text)) if text is not None else ""
-    return text is None or links > 0 and _will_exist(plan, target, gone, links - 1)
+    return None if folder is None else folder.copies.get(name)
+
+
+def _target(plan: Any, path: str, links: int) -> Optional[str]:
+    """Return where a path will lead once the plan is carried out; V(None) when that is nowhere."""
+    copy = _copy(plan, path)
+    if path in plan.folders or (copy is not None and copy[3] is None):
+        return path
+    if copy is None:
+        return path if path not in plan.removed and os.path.exists(path) else None
+    target = os.path.normpath(os.path.join(os.path.dirname(path), copy[3]))
+    return _target(plan, target, links - 1) if links > 0 else None

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.dry_run import Instance, changes, contents
 from support.install_trees import Tree, permission
@@ -87,6 +87,14 @@ def instance() -> Iterator[Instance]:
     permissions=st.tuples(PERMISSIONS, PERMISSIONS),
     behavior=st.sampled_from(["DISALLOW", "OVERWRITE", "RETAIN"]),
     drift=st.lists(st.tuples(st.integers(0, 7), st.sampled_from(sorted(DRIFTS))), max_size=3),
+)
+@example(
+    old={},
+    new={"b": ("link", "a")},
+    foreign={"a": "one"},
+    permissions=([], {"mode": "700", "type": ["file"]}),
+    behavior="DISALLOW",
+    drift=[],
 )
 def test_the_run_does_what_check_mode_said(
     old: Tree,
