@@ -26,7 +26,7 @@ class _ArchiveFinder:
             return None
         try:
             importer: Any = sys.path_importer_cache.get(path[0]) or zipimporter(path[0])
-            if type(importer) is not zipimporter:
+            if not isinstance(importer, zipimporter):
                 return None
             package = importer.is_package(name)
         except ImportError:
@@ -44,4 +44,5 @@ class _ArchiveFinder:
 def import_once() -> None:
     """Let all further imports from the module's archive compile each file once."""
     if sys.version_info >= (3, 8):
-        sys.meta_path.insert(0, _ArchiveFinder)
+        # Before the last one, which looks into the archive.
+        sys.meta_path.insert(-1, _ArchiveFinder)
