@@ -6,10 +6,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import AppSpecError, parse_appspec_file
+from ansible_collections.agentless.codedeploy.plugins.module_utils._appspec import parse_appspec
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import (
+    AppSpecError,
+    parse_appspec_file,
+    read_appspec,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError, read_contents
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
     Findings,
@@ -50,6 +56,7 @@ def check_revision(
         appspec = parse_appspec_file(contents.appspec_data)
     except AppSpecError as error:
         findings.problems.extend(f"{contents.appspec_filename}: {problem}" for problem in error.errors)
+        findings.problems.extend(check_appspec(_valid_sections(contents.appspec_data, error), contents).problems)
         return None, {}
     found = check_appspec(appspec, contents)
     findings.problems.extend(found.problems)
@@ -69,3 +76,14 @@ def checked_revision(
     if revision is None or findings.problems:
         raise PreflightError(findings.report())
     return revision, appspec
+
+
+def _valid_sections(data: bytes, error: AppSpecError) -> dict[str, Any]:
+    """Return what can be checked of an invalid AppSpec: its sections without a problem."""
+    wrong = {re.split(r"[.\[]", problem.key_path)[0] for problem in error.errors}
+    try:
+        document = read_appspec(data)
+        sections = {name: value for name, value in document.items() if name not in wrong}
+        return dict(parse_appspec({**sections, "version": 0.0, "os": "linux"}))
+    except (AppSpecError, AttributeError):
+        return dict(parse_appspec({"version": 0.0, "os": "linux"}))

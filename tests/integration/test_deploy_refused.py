@@ -58,6 +58,18 @@ def test_group(
     assert_refused(result, fleet, message)
 
 
+def test_invalid_sections_do_not_hide_what_is_missing(
+    controller: Controller, local_fleet: Fleets, tmp_path: Path
+) -> None:
+    fleet = local_fleet(1)
+    application = Application(tmp_path / "application", "1", AfterInstall="true")
+    application.appspec["permissions"] = [{"object": "/srv", "mode": 999}]
+    application.write_appspec()
+    (application.folder / "scripts" / "AfterInstall.sh").unlink()
+    result = deploy(controller, fleet, application.folder)
+    assert_refused(result, fleet, "2 problems", "permissions[0].mode: 999", "scripts/AfterInstall.sh")
+
+
 def test_settings_that_are_not_supported(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
     fleet = local_fleet(1)
     application = Application(tmp_path / "application", "1")
