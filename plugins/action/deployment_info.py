@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._controller_action import ControllerAction
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     Deployment,
     get_deployment,
@@ -17,7 +16,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_targets,
     list_deployments,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS, write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
     deployment_lines,
@@ -45,22 +43,15 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Reads deployments from the record, on the controller."""
 
-    TRANSFERS_FILES = False
-    _supports_async = False
+    ARGUMENTS = ARGUMENTS
+    RULES = {"required_by": {"instance": "deployment_id"}}
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the task."""
-        super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(
-            argument_spec=ARGUMENTS, required_by={"instance": "deployment_id"}
-        )
-        try:
-            data, lines = self._read(open_store(arguments["store"]), arguments)
-        except CodeDeployError as error:
-            return {"failed": True, "changed": False, "msg": f"{error.code}: {error.message}"}
+    def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Read what was asked for."""
+        data, lines = self._read(open_store(arguments["store"]), arguments)
         write_report(arguments, lines, data)
         return {"changed": False, **data}
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._controller_action import ControllerAction
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import list_revisions
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS, write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import revision_lines
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import revision_info
@@ -32,26 +30,20 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Reads revisions from the record, on the controller."""
 
-    TRANSFERS_FILES = False
-    _supports_async = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the task."""
-        super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            revisions = list_revisions(
-                open_store(arguments["store"]),
-                application_name=arguments["application_name"],
-                sort_by=SORT_BY[arguments["sort_by"]],
-                descending=arguments["sort_order"] == "descending",
-                deployed=arguments["deployed"],
-            )
-        except CodeDeployError as error:
-            return {"failed": True, "changed": False, "msg": f"{error.code}: {error.message}"}
+    def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Read what was asked for."""
+        revisions = list_revisions(
+            open_store(arguments["store"]),
+            application_name=arguments["application_name"],
+            sort_by=SORT_BY[arguments["sort_by"]],
+            descending=arguments["sort_order"] == "descending",
+            deployed=arguments["deployed"],
+        )
         data = {"revisions": [revision_info(revision) for revision in revisions]}
         write_report(arguments, revision_lines(revisions), data)
         return {"changed": False, **data}
