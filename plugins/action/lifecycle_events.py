@@ -17,7 +17,7 @@ from ansible.utils.display import Display
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_instance import checked_result
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import diff_parameters
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import group_id_of
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import group_id_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError

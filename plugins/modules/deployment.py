@@ -70,7 +70,7 @@ options:
   deployment_groups:
     description:
       - Settings of deployment groups by the name of the inventory's group, in the shapes of CodeDeploy's API, in snake
-        case. Other options of this module take precedence over those of the group that is deployed to.
+        case. Other options of this module take precedence over those of the group that is deployed to, each as a whole.
     type: dict
     default: {}
   revision:
@@ -110,6 +110,28 @@ options:
       - When to roll back, in the API's shape. C(events) is a list of V(DEPLOYMENT_FAILURE),
         V(DEPLOYMENT_STOP_ON_REQUEST) and V(DEPLOYMENT_STOP_ON_ALARM), C(enabled) switches it off when V(false). Default
         C(auto_rollback_configuration) of O(deployment_groups).
+    type: dict
+  load_balancer_info:
+    description:
+      - Load balancers, in the API's shape. Default C(load_balancer_info) of O(deployment_groups).
+    type: dict
+  alarm_configuration:
+    description:
+      - Alarms that stop the deployment, in the API's shape. Default C(alarm_configuration) of O(deployment_groups).
+    type: dict
+  trigger_configurations:
+    description:
+      - Notifications, in the API's shape. Default C(trigger_configurations) of O(deployment_groups).
+    type: list
+    elements: dict
+  auto_scaling_groups:
+    description:
+      - Auto Scaling groups. Default C(auto_scaling_groups) of O(deployment_groups).
+    type: list
+    elements: raw
+  ec2_deployment_options:
+    description:
+      - Options for EC2 instances, in the API's shape. Default C(ec2_deployment_options) of O(deployment_groups).
     type: dict
   description:
     description: Comment about the deployment, at most 256 characters.

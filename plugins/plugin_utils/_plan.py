@@ -19,7 +19,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 if TYPE_CHECKING:
-    from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Prepared, Settings
+    from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Prepared
+    from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import Settings
 
 # Former deployments of a group that are looked through for unfinished instances.
 LOOK_BACK = 5

@@ -10,12 +10,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
-    Fleet,
-    Settings,
-    prepare,
-    record,
-)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Fleet, prepare, record
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import Settings
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     get_targets,
     last_successful_deployment,
@@ -60,7 +56,7 @@ def roll_back(store: Store, failed: Deployment, settings: Settings, fleet: Fleet
     settings = dataclasses.replace(
         settings,
         revision=LAST_SUCCESSFUL,
-        appspec_filename=last.options.get("appspec_filename"),
+        recorded={**settings.recorded, "appspec_filename": last.options.get("appspec_filename")},
         file_exists_behavior=last.file_exists_behavior,
         update_outdated_instances_only=False,
         description=None,

@@ -1,7 +1,7 @@
 # Copyright: agentless.codedeploy contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of a deployment, its fleet, and what preflight finds in an AppSpec and its bundle."""
+"""The fleet of a deployment, and what preflight finds in an AppSpec and its bundle."""
 
 from __future__ import annotations
 
@@ -13,56 +13,13 @@ from support.applications import Application
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import parse_appspec_file
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import read_contents
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
-    fleet_of,
-    group_id_of,
-    settle,
-)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import fleet_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
     Findings,
     PreflightError,
     check_appspec,
     lifecycle_events,
 )
-
-
-def test_defaults() -> None:
-    settings = settle({"revision": "x"}, "web")
-    assert (settings.application_name, settings.deployment_group_name) == ("web", "web")
-    assert settings.config == "CodeDeployDefault.OneAtATime"
-    assert settings.file_exists_behavior == "DISALLOW"
-    assert settings.deployment_group_id == group_id_of("web", "web")
-
-
-def test_arguments_come_before_settings() -> None:
-    group: dict[str, Any] = {
-        "application_name": "HollowWeb",
-        "deployment_group_name": "production",
-        "deployment_group_id": "11111111-2222-3333-4444-555555555555",
-        "deployment_config_name": "CodeDeployDefault.HalfAtATime",
-        "ignore_application_stop_failures": True,
-        "file_exists_behavior": "RETAIN",
-    }
-    settings = settle({"deployment_groups": {"HollowWeb_production": group}}, "HollowWeb_production")
-    assert (settings.application_name, settings.deployment_group_name) == ("HollowWeb", "production")
-    assert settings.deployment_group_id == "11111111-2222-3333-4444-555555555555"
-    assert settings.config == "CodeDeployDefault.HalfAtATime"
-    assert settings.ignore_application_stop_failures
-    arguments = {
-        "deployment_groups": {"HollowWeb_production": group},
-        "ignore_application_stop_failures": False,
-        "file_exists_behavior": "OVERWRITE",
-        "deployment_config": {"minimum_healthy_hosts": {"type": "HOST_COUNT", "value": 1}},
-    }
-    settings = settle(arguments, "HollowWeb_production")
-    assert not settings.ignore_application_stop_failures
-    assert settings.file_exists_behavior == "OVERWRITE"
-    assert settings.config == arguments["deployment_config"]
-
-
-def test_group_ids_are_stable_and_differ() -> None:
-    assert group_id_of("HollowWeb", "production") == group_id_of("HollowWeb", "production")
-    assert len({group_id_of("a", "b"), group_id_of("a", "c"), group_id_of("c", "b")}) == 3
 
 
 def test_fleet() -> None:

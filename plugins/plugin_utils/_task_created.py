@@ -1,0 +1,86 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""State C(created) of the action M(agentless.codedeploy.deployment): check everything, then record the deployment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import planned_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
+    Prepared,
+    fleet_of,
+    prepare,
+    record,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import Settings, settle
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import (
+    DeploymentTask,
+    created_result,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import deployment_of_run, plan_of_preparation
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
+    created_text,
+    missed_rollback_text,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import missed_rollback
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
+    configured_forks,
+    group_of_play,
+    inventory_options,
+    revision_folders,
+)
+
+
+def create(task: DeploymentTask) -> dict[str, Any]:
+    """Create the deployment, or return the one that this play has made already.
+
+    :raises PreflightError: with all findings in one text.
+    :raises CodeDeployError: the group is busy.
+    """
+    group = task.arguments["deployment_group"] or group_of_play(task.action, task.task_vars)
+    if not group:
+        raise PreflightError("deploy_group is not set: name the group of the inventory that is deployed to")
+    settings = settle(task.arguments, str(group))
+    try:
+        joined = deployment_of_run(task.store, settings, task.run)
+        if joined is None:
+            return _create_new(task, settings)
+    except (CodeDeployError, PreflightError):
+        # Strategies that know no run_once let several hosts come here at once: one creates it, the others join.
+        joined = deployment_of_run(task.store, settings, task.run)
+        if joined is None:
+            raise
+    return created_result(task.store, joined, changed=False)
+
+
+def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
+    store, task_vars = task.store, task.task_vars
+    fleet = fleet_of(settings.group, task_vars["groups"], task_vars["ansible_play_hosts_all"])
+    headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
+    prepared = prepare(store, settings, fleet, headers, revision_folders(task_vars))
+    for warning in prepared.warnings:
+        task.display.warning(warning)
+    if task.check_mode:
+        return _would_create(task, prepared)
+    deployment = record(store, prepared, task.run)
+    task.display.display(created_text(deployment, store.location, configured_forks()))
+    missed = missed_rollback(store, deployment)
+    if missed is not None:
+        task.display.warning(missed_rollback_text(missed, inventory_options()))
+    return created_result(store, deployment, changed=True)
+
+
+def _would_create(task: DeploymentTask, prepared: Prepared) -> dict[str, Any]:
+    plan = plan_of_preparation(prepared, get_group(task.store, prepared.settings.deployment_group_id))
+    task.display.display(
+        f"check mode: would deploy {prepared.revision.location} to {len(plan['order'])} instances, "
+        f"at most {plan['window']} at a time"
+    )
+    planned = planned_deployment(prepared, plan["order"])
+    return {"changed": True, "deployment_id": "", "status": "Created", "plan": plan, "planned_deployment": planned}

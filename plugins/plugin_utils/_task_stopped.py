@@ -1,0 +1,40 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""State C(stopped) of the action M(agentless.codedeploy.deployment): start nothing any more in a deployment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_deployment import (
+    active_deployment_of,
+    stop,
+    stop_text,
+)
+
+
+def stop_deployment_of(task: DeploymentTask) -> dict[str, Any]:
+    """Stop the deployment that is named, or the active one of the group that is named.
+
+    :raises CodeDeployError: there is none, or it has ended already.
+    """
+    store, arguments = task.store, task.arguments
+    deployment_id = arguments["deployment_id"] or active_deployment_of(
+        store, arguments["deployment_group"], arguments["application_name"]
+    )
+    if task.check_mode:
+        deployment = get_deployment(store, deployment_id)
+        return {"changed": deployment.active, "deployment_id": deployment_id, "status": deployment.status}
+    stopped = stop(store, deployment_id, task.run)
+    task.display.display(stop_text(stopped))
+    return {
+        "changed": True,
+        "deployment_id": deployment_id,
+        "status": stopped.deployment.status,
+        "stop_status": stopped.status,
+        "in_work": stopped.in_work,
+    }
