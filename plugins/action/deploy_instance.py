@@ -25,6 +25,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_dep
     InstanceDeployment,
     InstanceOptions,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require_unless_own
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import failed_event, failure_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
@@ -73,8 +74,11 @@ class ActionModule(ActionBase):
     def _deploy(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         store = open_store(arguments["store"])
         if self._task.check_mode:
-            return self._check(name, get_deployment(store, arguments["deployment_id"]), arguments, task_vars)
+            planned = get_deployment(store, arguments["deployment_id"])
+            require_unless_own(store, "CreateDeployment", planned)
+            return self._check(name, planned, arguments, task_vars)
         deployment = get_deployment(store, arguments["deployment_id"], with_order=False)
+        require_unless_own(store, "CreateDeployment", deployment)
         result: dict[str, Any] = {"changed": False, "deployment_id": deployment.deployment_id}
         if not takes_part(store, deployment.deployment_id, name):
             return {**result, "skipped": True, "msg": NOT_PART}

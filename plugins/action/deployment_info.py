@@ -16,6 +16,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_targets,
     list_deployments,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS, write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
     deployment_lines,
@@ -62,6 +63,8 @@ class ActionModule(ControllerAction):
             deployments = _deployments(store, arguments)
             return {"deployments": [deployment_info(found) for found in deployments]}, overview_lines(deployments)
         deployment = get_deployment(store, deployment_id)
+        require_for(store, "GetDeployment", deployment)
+        require_for(store, "GetDeploymentTarget" if instance else "BatchGetDeploymentTargets", deployment)
         targets = [get_target(store, deployment_id, instance)] if instance else get_targets(store, deployment_id)
         data = {
             "deployment_info": deployment_info(deployment),
@@ -83,4 +86,8 @@ def _deployments(store: Store, arguments: dict[str, Any]) -> list[Deployment]:
     )
     if group:
         found = [one for one in found if group in (one.deployment_group_name, one.options.get("deployment_group"))]
+    # Permissions are for a group's own name, whatever name was asked for.
+    names = {(one.application_name, one.deployment_group_name) for one in found} if group else set()
+    for application_name, own_name in sorted(names) or [(arguments["application_name"], group)]:
+        require(store, "ListDeployments", application_name, own_name)
     return found[: arguments["limit"]]

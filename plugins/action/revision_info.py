@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._controller_action import ControllerAction
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import list_revisions
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS, write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import revision_lines
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import revision_info
@@ -37,8 +38,10 @@ class ActionModule(ControllerAction):
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Read what was asked for."""
+        store = open_store(arguments["store"])
+        require(store, "ListApplicationRevisions", arguments["application_name"])
         revisions = list_revisions(
-            open_store(arguments["store"]),
+            store,
             application_name=arguments["application_name"],
             sort_by=SORT_BY[arguments["sort_by"]],
             descending=arguments["sort_order"] == "descending",

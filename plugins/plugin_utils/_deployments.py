@@ -51,7 +51,12 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue 
     wait_for_group,
     waiting_controllers,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import get_group, hooks_of, list_revisions
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import (
+    get_group,
+    hooks_of,
+    is_registered,
+    list_revisions,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, current_owner, process_start
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import (
     Abandoned,
@@ -99,6 +104,7 @@ __all__ = [
     "get_targets",
     "heartbeat",
     "hooks_of",
+    "is_registered",
     "last_successful_deployment",
     "last_successful_revision",
     "leave_group_queue",

@@ -72,6 +72,17 @@ def ensure_revision(tx: Transaction, application_id: str, revision: JSONObject, 
     return str(row["revision_id"])
 
 
+def is_registered(store: Store, application_name: str, revision: t.Mapping[str, t.Any]) -> bool:
+    """Whether an application has a revision already."""
+    with store.reading() as tx:
+        row = tx.row(
+            "SELECT 1 FROM revisions JOIN applications ON applications.application_id = revisions.application_id"
+            " WHERE application_name = %s AND identity = %s",
+            (application_name, revision_identity(revision)),
+        )
+    return row is not None
+
+
 def use_revision(tx: Transaction, revision_id: str) -> None:
     """Note that a revision is deployed now."""
     tx.execute(

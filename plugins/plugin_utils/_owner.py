@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -98,7 +98,8 @@ def _process_space() -> str:
 
 
 def _user() -> str:
+    # Not by LOGNAME and the like, which everybody may set.
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return str(os.getuid())

@@ -62,14 +62,33 @@ def principals(variables: t.Mapping[str, t.Any], environment: t.Mapping[str, str
 
     :param variables: Ansible's variables.
     """
-    environment = os.environ if environment is None else environment
-    if "JOB_ID" in environment and any(name.startswith("AWX_") for name in environment):
-        names = (("awx", "awx_user_name"), ("awx-job-template", "awx_job_template_name"))
-        return tuple(f"{kind}:{variables[name]}" for kind, name in names if variables.get(name))
+    if _in_awx(environment):
+        names = (("awx", "user_name"), ("awx-job-template", "job_template_name"))
+        found = [(kind, _awx_variable(variables, name)) for kind, name in names]
+        return tuple(f"{kind}:{value}" for kind, value in found if value)
     try:
         return (pwd.getpwuid(os.getuid()).pw_name,)
     except KeyError:
         return (str(os.getuid()),)
+
+
+def job_of_awx(variables: t.Mapping[str, t.Any], environment: t.Mapping[str, str] | None = None) -> str | None:
+    """The number of AWX's job that this process belongs to, None outside of AWX; parameters as of principals()."""
+    if not _in_awx(environment):
+        return None
+    environment = os.environ if environment is None else environment
+    return _awx_variable(variables, "job_id") or environment["JOB_ID"]
+
+
+def _in_awx(environment: t.Mapping[str, str] | None) -> bool:
+    environment = os.environ if environment is None else environment
+    return "JOB_ID" in environment and any(name.startswith("AWX_") for name in environment)
+
+
+def _awx_variable(variables: t.Mapping[str, t.Any], name: str) -> str | None:
+    """A variable that AWX gives to jobs; Tower, which came before it, has the same under its own name."""
+    value = variables.get(f"awx_{name}") or variables.get(f"tower_{name}")
+    return str(value) if value else None
 
 
 def _read(path: str) -> Policy | None:

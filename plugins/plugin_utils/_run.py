@@ -14,7 +14,8 @@ from ansible import context
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, current_owner
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import requester
 
 
 def play_of(action: ActionBase) -> Any:
@@ -30,7 +31,7 @@ def this_run(action: ActionBase) -> Owner:
     """
     play = play_of(action)
     number = str(play._uuid).rpartition("-")[2].lstrip("0") if play is not None else ""
-    return current_owner(pid=os.getppid(), run_id=f"play {number}" if number else None)
+    return requester(f"play {number}" if number else None)
 
 
 def revision_folders(task_vars: dict[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._conclude_dep
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment, get_targets
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require_unless_own
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_check import check_text, diff_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import verdict_text
@@ -35,10 +36,13 @@ def conclude_deployments(task: DeploymentTask) -> dict[str, Any]:
         found = deployments_to_conclude(store, run, application, group)
         if not found:
             return {"changed": False, "skipped": True, "msg": "this run has made no deployment"}
-        identifiers = [deployment.deployment_id for deployment in found]
     else:
-        rollback = (get_deployment(store, wanted).rollback_info or {}).get("rollback_deployment_id")
-        identifiers = [wanted, rollback] if rollback else [wanted]
+        found = [get_deployment(store, wanted)]
+        rollback = (found[0].rollback_info or {}).get("rollback_deployment_id")
+        found += [get_deployment(store, rollback)] if rollback else []
+    for one in found:
+        require_unless_own(store, "StopDeployment" if one.active else "GetDeployment", one)
+    identifiers = [one.deployment_id for one in found]
     hosts, present = task_vars.get("ansible_play_hosts_all", []), task_vars.get("ansible_play_hosts", [])
     return _concluded(task, [conclude_in_play(store, one, run, hosts, present) for one in identifiers])
 

@@ -20,8 +20,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_t
     DeploymentTask,
     created_result,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group, is_registered
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for_group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import deployment_of_run, plan_of_preparation
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
@@ -47,6 +48,8 @@ def create(task: DeploymentTask) -> dict[str, Any]:
     if not group:
         raise PreflightError("deploy_group is not set: name the group of the inventory that is deployed to")
     settings = settle(task.arguments, str(group))
+    names = settings.application_name, settings.deployment_group_name
+    require_for_group(task.store, "CreateDeployment", *names, settings.deployment_group_id)
     try:
         joined = deployment_of_run(task.store, settings, task.run)
         if joined is None:
@@ -64,6 +67,8 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
     fleet = fleet_of(settings.group, task_vars["groups"], task_vars["ansible_play_hosts_all"])
     headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
     prepared = prepare(store, settings, fleet, headers, revision_folders(task_vars))
+    if not is_registered(store, settings.application_name, prepared.revision.as_record()):
+        require(store, "RegisterApplicationRevision", settings.application_name)
     for warning in prepared.warnings:
         task.display.warning(warning)
     if task.check_mode:

@@ -16,7 +16,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_t
     DeploymentTask,
     created_result,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require_unless_own
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import created_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import (
@@ -32,6 +34,8 @@ def roll_back_when_due(task: DeploymentTask) -> dict[str, Any]:
     store = task.store
     if task.check_mode or not task.arguments["deployment_id"]:
         return {"changed": False, "skipped": True, "msg": "check mode: there is no deployment to roll back"}
+    named = get_deployment(store, task.arguments["deployment_id"], with_order=False)
+    require_unless_own(store, "CreateDeployment", named)
     failed = conclude_in_play(store, task.arguments["deployment_id"], task.run, [], [])
     result: dict[str, Any] = {"changed": False, "deployment_id": "", "status": failed.status}
     if not rollback_due(failed):

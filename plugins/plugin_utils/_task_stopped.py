@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require_for
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_deployment import (
     active_deployment_of,
     stop,
@@ -26,8 +27,9 @@ def stop_deployment_of(task: DeploymentTask) -> dict[str, Any]:
     deployment_id = arguments["deployment_id"] or active_deployment_of(
         store, arguments["deployment_group"], arguments["application_name"]
     )
+    deployment = get_deployment(store, deployment_id)
+    require_for(store, "StopDeployment", deployment)
     if task.check_mode:
-        deployment = get_deployment(store, deployment_id)
         return {"changed": deployment.active, "deployment_id": deployment_id, "status": deployment.status}
     stopped = stop(store, deployment_id, task.run)
     task.display.display(stop_text(stopped))
