@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 KEEP ?=
+PYTEST ?=
 BENCH ?=
 FUZZ ?=
 FUZZ_SECONDS ?= 60
@@ -20,7 +21,7 @@ sources := galaxy.yml README.md LICENSE CHANGELOG.md \
 help:
 	@echo 'make setup        .venv with ansible-core, this collection and the tools for the tests'
 	@echo 'make demo         deploy a sample application to two instances on this machine (KEEP=1: leave it running)'
-	@echo 'make test         all tests with the newest ansible-core that $(PYTHON) serves'
+	@echo "make test         all tests with the newest ansible-core that $(PYTHON) serves (PYTEST='-k stop': some)"
 	@echo 'make test-matrix  the supported ansible-cores and Pythons of instances that are found on this machine'
 	@echo 'make bench        measure, and compare with the limits (BENCH=--help: what else it takes)'
 	@echo 'make fuzz         look for inputs that break it (FUZZ_SECONDS=600: longer; FUZZ=archives: one target)'
@@ -71,10 +72,10 @@ sanity: .venv/tools
 	.venv/bin/python tests/tools/sanity.py
 
 unit: setup
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses auto --dist worksteal $(PYTEST)
 
 test-matrix: setup
-	.venv/bin/python -m pytest tests/matrix
+	.venv/bin/python -m pytest tests/matrix $(PYTEST)
 
 bench: setup
 	PYTHONPATH=tests .venv/bin/python -m benchmark $(BENCH)

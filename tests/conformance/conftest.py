@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.root_file_system import install_packages
+from support.debian_packages import alone_on_this_machine, install_packages
 
 USER = "cdtest"
 
@@ -21,9 +21,10 @@ USER = "cdtest"
 def conformance_host() -> str:
     """Make this host, as root, one on which the cases can be run, and give the PATH to run them with."""
     install_packages({"setfacl": "acl", "sudo": "sudo"})
-    try:
-        pwd.getpwnam(USER)
-    except KeyError:
-        subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", USER], check=True)
+    with alone_on_this_machine("users"):
+        try:
+            pwd.getpwnam(USER)
+        except KeyError:
+            subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", USER], check=True)
     usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return f"{Path(sys.executable).parent}{os.pathsep}{usual}"

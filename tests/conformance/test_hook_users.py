@@ -68,10 +68,10 @@ def test_a_time_out_reaches_through_su_and_sudo(folder: Path, conformance_host: 
     text = f"#!/bin/sh\ntrap '' TERM HUP\necho $$ > {folder}/pid\nwhile :; do sleep 1; done\n"
     (folder / "pid").touch()
     (folder / "pid").chmod(0o666)
-    result, _output = run(folder, text, timeout=1, **way)
+    result, _output = run(folder, text, timeout=5, **way)
     assert result["error_code"] == "ScriptTimedOut"
     status = Path(f"/proc/{(folder / 'pid').read_text().strip()}/stat")
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 120
     while status.exists() and status.read_text().rpartition(") ")[2][0] != "Z":
         assert time.monotonic() < limit
         time.sleep(0.05)

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.debian_packages import alone_on_this_machine
 
 
 def web_servers(checkout: Path) -> list[str]:
@@ -44,9 +45,10 @@ def run_demo(checkout: Path, **environment: str) -> str:
 
 @pytest.fixture
 def stopped(checkout):
-    """Leave no web server behind, whatever happens."""
-    yield
-    subprocess.run([str(checkout / "examples/hollowweb/demo"), "stop"], check=True)
+    """Leave no web server behind, whatever happens; there is one demo in a checkout."""
+    with alone_on_this_machine("demo"):
+        yield
+        subprocess.run([str(checkout / "examples/hollowweb/demo"), "stop"], check=True)
 
 
 def test_demo_deploys_both_versions_and_stops_the_servers(checkout, stopped):

@@ -54,7 +54,7 @@ class Controller:
             "ANSIBLE_HOME": str(home / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self._sockets),
-            "ANSIBLE_SSH_TIMEOUT": "5",
+            "ANSIBLE_SSH_TIMEOUT": "30",
             "CODEDEPLOY_STORE": str(self.store),
         }
 

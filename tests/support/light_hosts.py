@@ -10,15 +10,14 @@ Needs root, and a kernel with overlayfs.
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import time
 from pathlib import Path
 
 import yaml
-from support.root_file_system import LOGIN_USER, LightHostError, install_packages, root_file_system, run
+from support.debian_packages import install_packages, installable
+from support.root_file_system import LOGIN_USER, LightHostError, root_file_system, run
 
 # In namespaces of its own, and killed with the process that starts it.
 ALONE = ["setpriv", "--pdeathsig", "KILL"]
@@ -64,6 +63,9 @@ INIT_COMMAND = b"/usr/bin/python3\0/sbin/light-host-init\0"
 ADDRESS = "198.18.{fleet}.{last}"
 LARGEST_FLEET = 60
 
+LONGEST = 120.0
+"""Seconds after which a host that does not start is given up."""
+
 
 class LightHost:
     """One host. ``name`` is its name in the inventory, ``address`` its IPv4 address."""
@@ -87,7 +89,7 @@ class LightHost:
     def _first_process(self) -> int:
         """Return the process id of the host's init as seen from here, once it has become that."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + LONGEST
         while time.monotonic() < deadline and self._process.poll() is None:
             for child in children.read_text().split():
                 if Path(f"/proc/{child}/cmdline").read_bytes() == INIT_COMMAND:
@@ -129,7 +131,7 @@ class LightHost:
     def start_sshd(self) -> None:
         """Start sshd and wait until it answers."""
         self.run("/usr/sbin/sshd")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + LONGEST
         while True:
             try:
                 with socket.create_connection((self.address, 22), timeout=2) as connection:
@@ -245,4 +247,4 @@ class _FleetNumber:
 
 def available() -> bool:
     """Tell whether light hosts can be made by this user on this machine."""
-    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+    return installable()

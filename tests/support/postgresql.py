@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-START_SECONDS = 60.0
+from support.debian_packages import install_packages, installable
+
+START_SECONDS = 300.0
 DATABASE = "codedeploy"
 ADMINISTRATOR = "administrator"
 PASSWORD_USER, PASSWORD = "ada", "correct horse"
@@ -25,7 +27,7 @@ PASSWORD_USER, PASSWORD = "ada", "correct horse"
 
 def available() -> bool:
     """Whether there is a server to start, or this is Debian and root may install it."""
-    return bool(_programs()) or (os.geteuid() == 0 and shutil.which("apt-get") is not None)
+    return bool(_programs()) or installable()
 
 
 class PostgreSQLServer:
@@ -35,7 +37,9 @@ class PostgreSQLServer:
     """
 
     def __init__(self, durable: bool = False) -> None:
-        self._programs = _programs() or _install()
+        if not _programs():
+            install_packages({"/usr/lib/postgresql": "postgresql"})
+        self._programs = _programs()
         self._as_user = _as_user()
         self.directory = Path(tempfile.mkdtemp(prefix="postgresql-"))
         self._schemas = itertools.count(1)
@@ -133,14 +137,6 @@ def _programs() -> str:
     found = sorted(debian.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     initdb = str(found[-1]) if found else shutil.which("initdb")
     return os.path.dirname(os.path.realpath(initdb)) if initdb else ""
-
-
-def _install() -> str:
-    # At run level 1 the package does not start a server of its own.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", "postgresql"]):
-        subprocess.run(["apt-get", "-qq", *command], env=environment, check=True, stdout=subprocess.DEVNULL)
-    return _programs()
 
 
 def _as_user() -> list[str]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import platform
 import shutil
 import subprocess
 from pathlib import Path
+
+from support.debian_packages import install_packages
 
 PACKAGES = ("acl", "iproute2", "mount", "openssh-server", "procps", "python3", "sudo")
 LOGIN_USER = "deploy"
@@ -59,19 +60,6 @@ def run(argv: list[str], environment: dict[str, str] | None = None) -> str:
             f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
         )
     return done.stdout
-
-
-def install_packages(commands: dict[str, str]) -> None:
-    """Install from Debian what is not there yet.
-
-    :param commands: command that must exist -> Debian package that has it.
-    """
-    missing = sorted({package for command, package in commands.items() if shutil.which(command) is None})
-    if not missing:
-        return
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update"], environment)
-    run(["apt-get", "install", "--yes", "--no-install-recommends", *missing], environment)
 
 
 def package_sources() -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.debian_packages import install_packages
 from support.install_trees import Instance, Tree, permission, snapshot
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError
@@ -218,6 +219,10 @@ class TestModesAndOwners:
 
 class TestAcls:
     """``setfacl`` and ``getfacl`` are the system's own (package acl)."""
+
+    @pytest.fixture(autouse=True, scope="class")
+    def _programs(self) -> None:
+        install_packages({"setfacl": "acl", "getfacl": "acl"})
 
     @pytest.mark.parametrize(
         ("entries", "mode", "expected"),
