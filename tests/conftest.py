@@ -14,6 +14,7 @@ from pathlib import Path
 import collection_loader
 import pytest
 from support import light_hosts as light
+from support.aws_server import AwsServer
 from support.controller import Controller
 from support.local_fleet import LocalFleet
 
@@ -107,3 +108,22 @@ def light_hosts(tmp_path: Path, checkout: Path) -> Iterator[Callable[[int], ligh
     yield make
     for fleet in fleets:
         fleet.stop()
+
+
+@pytest.fixture(scope="session")
+def _aws_server() -> Iterator[AwsServer]:
+    server = AwsServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def aws_server(_aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> AwsServer:
+    """Give an empty AWS, one server for each test process; this process's own settings of AWS do not apply."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "BOTO"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    _aws_server.reset()
+    return _aws_server
