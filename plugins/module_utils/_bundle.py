@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import stat
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import (
     CHUNK,
@@ -19,6 +19,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archi
     manifest,
     unpack,
 )
+from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import Listing
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import (
     DeploymentPaths,
     DeploymentRoot,
@@ -31,33 +32,44 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal i
 Download = Callable[[str, Dict[str, str], str], str]
 
 
+class Unpacked(NamedTuple):
+    """What a deployment-archive holds, by relative path of each folder: listings of files, names of everything else."""
+
+    files: Dict[str, Listing]
+    others: Dict[str, List[str]]
+
+
 def download_bundle(
     bundle: Dict[str, Any],
     root: DeploymentRoot,
     paths: DeploymentPaths,
     download: Optional[Download] = None,
     rules: Optional[Rules] = None,
-) -> None:
+) -> Unpacked:
     """Get the bundle, unpack it beside the deployment-archive and put it in that place as a whole.
 
     :param bundle: as the option C(bundle) of M(agentless.codedeploy.lifecycle_events).
     :param download: what fetches a URL into a file and returns the SHA-256 of its content.
     :param rules: what the bundle may be.
+    :returns: what is in the deployment-archive now.
     :raises BundleError: and nothing of this bundle is in the deployment-archive.
     """
     kind = bundle["type"]
     source = _fetch(bundle, root, paths, download)
     unpacked = paths.archive + ".new"
     remove_tree(unpacked)
-    files = unpack(kind, source, unpacked, rules)
+    tree = unpack(kind, source, unpacked, rules)
     try:
         top = None if kind == "directory" else _single_top_folder(unpacked)
         _put_in_place(paths, os.path.join(unpacked, top) if top else unpacked)
     finally:
         remove_tree(unpacked)
-    if top:
-        files = {name[len(top) + 1 :]: digest for name, digest in files.items()}
-    replace_file(paths.archive_manifest, seal({"files": manifest(paths.archive, files)}), 0o600)
+    start = len(top) + 1 if top else 0
+    digests = {name[start:]: digest for name, digest in tree.files.items()}
+    others = {folder[start:]: names for folder, names in tree.others().items() if folder or not top}
+    files = manifest(paths.archive, digests)
+    replace_file(paths.archive_manifest, seal({"files": files}), 0o600)
+    return Unpacked(files, others)
 
 
 def _put_in_place(paths: DeploymentPaths, unpacked: str) -> None:

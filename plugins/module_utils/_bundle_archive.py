@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import stat
-from typing import IO, Any, Callable, Dict, Optional
+from typing import IO, Any, Callable, Dict, List, Optional
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
     Listing,
@@ -199,6 +199,14 @@ class Tree:
                 "archive_limits.ratio"
             )
 
+    def others(self) -> Dict[str, List[str]]:
+        """Return C({relative path of each folder: names of what is in it and no file})."""
+        found: Dict[str, List[str]] = {folder: [] for folder in self._directories}
+        for path in list(self._links) + [folder for folder in self._directories if folder]:
+            folder, _slash, name = path.rpartition("/")
+            found[folder].append(name)
+        return found
+
     def finish(self) -> None:
         """Set what was put off: modes and times of the folders, deepest first."""
         for relative in sorted(self._directories, reverse=True):
@@ -226,8 +234,8 @@ def unpacker(kind: Any) -> Callable[[str, str, Tree], None]:
     raise BundleError(f"bundle type {kind!r} is unknown; use directory, tar, tgz or zip")
 
 
-def unpack(kind: str, source: str, top: str, rules: Optional[Rules] = None) -> Dict[str, str]:
-    """Unpack a bundle into the new folder C(top) and return the SHA-256 of each file by relative path.
+def unpack(kind: str, source: str, top: str, rules: Optional[Rules] = None) -> Tree:
+    """Unpack a bundle into the new folder C(top) and return what is in it.
 
     :param kind: V(directory), V(tar), V(tgz) or V(zip).
     :param rules: what the bundle may be; by default anything.
@@ -252,7 +260,7 @@ def unpack(kind: str, source: str, top: str, rules: Optional[Rules] = None) -> D
             text = str(error) or type(error).__name__
             raise BundleError(f"the bundle {source} is damaged{member}, or not of type {kind}: {text}") from error
         raise
-    return tree.files
+    return tree
 
 
 def _copy_directory(kind: str, source: str, tree: Tree) -> None:

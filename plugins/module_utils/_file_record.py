@@ -36,6 +36,21 @@ def proven(record: Optional[str], status: Any) -> str:
     return ""
 
 
+class RecordedStatus:
+    """What the lstat of a file says that is as it was recorded; it is read as soon as it was written."""
+
+    __slots__ = ("record", "st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_atime_ns")
+
+    def __init__(self, record: str) -> None:
+        _kind, _sha256, mode, uid, gid, size, mtime, _ctime, _inode = record.split(" ")
+        self.record = record
+        self.st_mode = int(mode, 8)
+        self.st_uid = int(uid)
+        self.st_gid = int(gid)
+        self.st_size = int(size[1:])
+        self.st_mtime_ns = self.st_atime_ns = int(mtime)
+
+
 def wanted_record(sha256: str, mode: int, uid: int, gid: int) -> str:
     """Return how the record of a file with this content, st_mode and owner begins."""
     return "f %s %o %d %d @" % (sha256, mode, uid, gid)

@@ -8,7 +8,7 @@ import contextlib
 import gc
 import os
 import shutil
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, List, Optional
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_apply import Installation
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import ArchiveManifest, FileMapping
@@ -65,6 +65,7 @@ def plan_install(
     archive_manifest: ArchiveManifest = None,
     destination_root: str = "/",
     dry_run: bool = False,
+    others: Optional[Dict[str, List[str]]] = None,
 ) -> InstallPlan:
     """Find out what Install would do, and everything that would keep it from being done.
 
@@ -75,15 +76,21 @@ def plan_install(
     :param file_exists_behavior: the deployment's; the AppSpec's own goes first.
     :param instructions: C(InstructionFiles) of the deployment group.
     :param archive_manifest: C({folder: {name: record}}) of the unpacked files, folders relative to it, or None.
+    :param others: C({folder: names of what is no file}) of the unpacked revision when nothing can have changed since
+        C(archive_manifest) was made: then that is believed, and no file of the revision is looked at again.
     :param destination_root: is put before every destination and object, so that instances can share a machine.
     :raises InstallError: with all problems, and the plan as far as it got.
     """
     if not dry_run:
         recover_install(instructions)
     try:
-        return _plan(
-            archive_directory, spec, file_exists_behavior, instructions, archive_manifest, destination_root, dry_run
-        )
+        behavior = spec.get("file_exists_behavior") or (file_exists_behavior or "DISALLOW").upper()
+        simple = os.geteuid() == 0 and not spec.get("permissions")
+        recorded, old_contexts = read_previous(instructions)
+        previous = PreviousFiles(recorded)
+        system = FileSystemAfterCleanup(previous)
+        mapping = FileMapping(archive_directory, archive_manifest, behavior, system, destination_root, simple, others)
+        return _plan(spec, mapping, old_contexts, instructions, dry_run)
     except RecursionError:
         raise InstallError(["files: a path has too many folders in it to be followed"]) from None
     except OSError as error:
@@ -91,20 +98,9 @@ def plan_install(
 
 
 def _plan(
-    archive_directory: str,
-    spec: Dict[str, Any],
-    file_exists_behavior: str,
-    instructions: Any,
-    archive_manifest: ArchiveManifest,
-    destination_root: str,
-    dry_run: bool,
+    spec: Dict[str, Any], mapping: FileMapping, old_contexts: List[List[Any]], instructions: Any, dry_run: bool
 ) -> InstallPlan:
-    recorded, old_contexts = read_previous(instructions)
-    previous = PreviousFiles(recorded)
-    system = FileSystemAfterCleanup(previous)
-    behavior = spec.get("file_exists_behavior") or (file_exists_behavior or "DISALLOW").upper()
-    simple = os.geteuid() == 0 and not spec.get("permissions")
-    mapping = FileMapping(archive_directory, archive_manifest, behavior, system, destination_root, simple)
+    previous, system = mapping.system.previous, mapping.system
     for number, entry in enumerate(spec.get("files") or []):
         mapping.add("files[%d]" % number, entry)
     plan = InstallPlan(mapping, previous, old_contexts)

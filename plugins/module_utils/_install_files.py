@@ -6,10 +6,11 @@
 
 import os
 import stat
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple, Union
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
     Listing,
+    RecordedStatus,
     listed_records,
     proven,
     same_files,
@@ -30,6 +31,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree
 )
 
 ArchiveManifest = Optional[Dict[str, Listing]]
+Status = Union[os.stat_result, RecordedStatus]
 MOST_LINKED = 100000
 EXISTING, KEPT, NEW = "existing", "kept", "new"
 
@@ -54,7 +56,7 @@ class Folder:
         self.real = real
         self.state = state
         self.inherit = inherit
-        self.copies: Dict[str, Tuple[str, Optional[str], Optional[os.stat_result], Optional[str], Optional[str]]] = {}
+        self.copies: Dict[str, Tuple[str, Optional[str], Optional[Status], Optional[str], Optional[str]]] = {}
         self.listing: Optional[Listing] = None
         self.subfolders: Set[str] = set()
         self.rule: Any = None
@@ -79,6 +81,7 @@ class FileMapping:
 
     :param archive: the unpacked revision.
     :param manifest: what was recorded of its files when it was unpacked.
+    :param others: C({folder: names of what is no file}) when nothing can have changed since; then no file is looked at.
     :param behavior: DISALLOW, OVERWRITE or RETAIN.
     :param simple: whether copies keep mode and owner of the revision, so that what is unchanged is known at once.
     """
@@ -91,10 +94,12 @@ class FileMapping:
         system: FileSystemAfterCleanup,
         root: str,
         simple: bool,
+        others: Optional[Dict[str, List[str]]] = None,
     ) -> None:
         self.archive = archive.rstrip("/")
         self.real_archive = os.path.realpath(archive)
         self.manifest = manifest or {}
+        self.others = others or {}
         self.behavior = behavior
         self.system = system
         self.root = root.rstrip("/")
@@ -240,14 +245,20 @@ class FileMapping:
             self.problem(".source: %s %s" % (path[len(self.archive) + 1 :], rule))
         return False
 
-    def _plain(self, source: str, folder: Folder, checked: bool) -> List[Tuple[str, os.stat_result]]:
+    def _plain(self, source: str, folder: Folder, checked: bool) -> List[Tuple[str, Status]]:
         """Plan the files of a folder of the revision, return what else is in it; with C(checked) that is everything."""
-        entries = scan(source)
+        relative = source[len(self.archive) + 1 :]
+        known = self.manifest.get(relative)
+        certain = relative in self.others
+        entries: Any = {name: os.lstat(join(source, name)) for name in self.others.get(relative, ())}
+        if not certain:
+            entries = scan(source)
         if checked:
+            if certain and known is not None:
+                entries.update((name, RecordedStatus(record)) for name, record in listed_records(known).items())
             return list(entries.items())
-        known = self.manifest.get(source[len(self.archive) + 1 :])
         records: Dict[str, str] = {}
-        if known is not None and still_listed(known, entries):
+        if known is not None and (certain or still_listed(known, entries)):
             there = self.system.previous.listings.get(folder.real)
             if self.simple and folder.state == KEPT and there:
                 folder.listing = same_files(there, known)
@@ -255,8 +266,11 @@ class FileMapping:
                 folder.copies = dict.fromkeys(folder.listing[0].split("/"), (source, None, None, None, None))
             if folder.listing is not there or there is None:
                 records = listed_records(known)
+        if certain:
+            rest = (name for name in records if name not in folder.copies)
+            entries.update((name, RecordedStatus(records[name])) for name in rest)
         special = []
-        for name, status in entries.items() if len(entries) > len(folder.copies) else ():
+        for name, status in entries.items() if certain or len(entries) > len(folder.copies) else ():
             if name in folder.copies:
                 continue
             if stat.S_ISREG(status.st_mode):
@@ -266,15 +280,17 @@ class FileMapping:
                 special.append((name, status))
         return special
 
-    def _proof(self, source: str, name: str, status: os.stat_result) -> Optional[str]:
+    def _proof(self, source: str, name: str, status: Status) -> Optional[str]:
         """Return how the record of an unchanged copy begins; None when the content is not known without reading it."""
+        if isinstance(status, RecordedStatus):
+            return wanted_of(status.record)
         if self._known[0] != source:
             known = self.manifest.get(source[len(self.archive) + 1 :])
             self._known = (source, listed_records(known) if known else {})
         record = proven(self._known[1].get(name), status)
         return wanted_of(record) if record else None
 
-    def _copy(self, source: str, name: str, status: os.stat_result, text: Optional[str], folder: Folder) -> None:
+    def _copy(self, source: str, name: str, status: Status, text: Optional[str], folder: Folder) -> None:
         """Plan one file or symbolic link."""
         path = join(folder.path, name)
         if name in folder.copies:

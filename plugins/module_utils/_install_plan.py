@@ -169,7 +169,7 @@ class Decisions:
         self,
         folder: Folder,
         name: str,
-        status: os.stat_result,
+        status: Any,
         there: Optional[str],
         writes: List[Write],
         records: Dict[str, Optional[str]],
@@ -201,7 +201,7 @@ class Decisions:
         times = (status.st_atime_ns, status.st_mtime_ns)
         writes.append(Write(name, source, status.st_size, None, sha256, mode, uid, gid, times, acl, target))
 
-    def _owned(self, status: os.stat_result) -> Tuple[int, int, int]:
+    def _owned(self, status: Any) -> Tuple[int, int, int]:
         """Return mode and owner of a copy: as in the revision; who may not give files away loses setuid with them."""
         mode = status.st_mode & 0o7777
         if not self.uid:

@@ -61,6 +61,7 @@ class Lifecycle:
         self.paths = self.root.deployment(self.group_id, self.deployment)
         self.instructions = self.root.instructions(self.group_id)
         self.running: Optional[RunningScript] = None
+        self.scripts_were_run = False
         self.restoration: Any = None
         if options.get("restore_on_failure"):
             from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_restore import Restoration
@@ -141,6 +142,7 @@ class Lifecycle:
         scripts = (self.spec(paths).get("hooks") or {}).get(event)
         if not scripts:
             return None
+        self.scripts_were_run = True
         variables = dict(variables, LIFECYCLE_EVENT=event)
         log = HookLog(self.paths.scripts_log, self.root.deployments_log, self.deployment)
         try:

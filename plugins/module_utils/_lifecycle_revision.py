@@ -33,6 +33,7 @@ class Revision:
         self._options = lifecycle.options
         self._paths = lifecycle.paths
         self._download: Any = None
+        self._unpacked: Any = None
         bundle = self._options.get("bundle") or {}
         with suppress(BundleError):
             unpacker(bundle.get("type"))
@@ -61,8 +62,9 @@ class Revision:
         bundle = self._options.get("bundle")
         if not bundle:
             raise EventError("DownloadBundle needs to know where the bundle is: the option bundle is missing")
+        self._lifecycle.scripts_were_run = False
         try:
-            download_bundle(bundle, root, paths, self._download, self._rules())
+            self._unpacked = download_bundle(bundle, root, paths, self._download, self._rules())
         except BundleError as error:
             raise EventError(str(error)) from error
         spec = self._options.get("appspec")
@@ -102,14 +104,22 @@ class Revision:
         :raises EventError: when the AppSpec gives files setuid or setgid bits, and that is not wanted.
         """
         self._check_setuid(spec)
+        files = others = None
+        if archive == self._paths.archive:
+            # Only scripts of the bundle have business in its folder, and between two events of one call nobody else.
+            if self._unpacked is not None and not self._lifecycle.scripts_were_run:
+                files, others = self._unpacked
+            else:
+                files = read_manifest(self._paths)
         return plan_install(
             archive,
             spec,
             self._options.get("file_exists_behavior") or "DISALLOW",
             self._lifecycle.instructions,
-            read_manifest(self._paths) if archive == self._paths.archive else None,
+            files,
             self._options.get("destination_root") or "/",
             dry_run,
+            others,
         )
 
     def _check_setuid(self, spec: Dict[str, Any]) -> None:

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CPU and memory of the events DownloadBundle and Install, as multiples of ``cp -a`` of the same tree beside it.
 
-Every event runs in a process of its own, whose start is not counted. Rounds of everything that is compared are
-interleaved, and the least of each is taken: what else the machine does, above all with its memory, only ever adds.
-Everything is on one tmpfs.
+Both events run in one process, as in one call of the module; its start is not counted. Rounds of everything that is
+compared are interleaved, and the least of each is taken: what else the machine does, above all with its memory, only
+ever adds. Everything is on one tmpfs.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benchmark.figures import Measurement, MeasurementError
 
 FOLDERS, FILES_A_FOLDER, SIZE = 500, 20, 4096
 FILES = FOLDERS * FILES_A_FOLDER
+CHANGED = FILES // 100
 LARGE = 1 << 30
 MEMORY_LIMIT = 100.0
 #: What packs a folder for each bundle type.
@@ -33,12 +34,14 @@ Identity = dict[str, tuple[int, int]]
 
 
 def make_many(revision: Path) -> None:
-    """Make 10,000 files of 4 KiB, each with a content of its own, in 500 folders."""
+    """Make 10,000 files of 4 KiB, each with a content of its own, in 500 folders, and a script."""
     for folder in range(FOLDERS):
         path = revision / f"folder{folder:03}"
         path.mkdir(parents=True)
         for number in range(FILES_A_FOLDER):
             (path / f"file{number:02}").write_bytes(os.urandom(SIZE))
+    (revision / "folder000" / "script").write_text("#!/bin/sh\n")
+    (revision / "folder000" / "script").chmod(0o755)
 
 
 def make_large(revision: Path) -> None:
@@ -50,9 +53,10 @@ def make_large(revision: Path) -> None:
             stream.write(block)
 
 
-def change(revision: Path, every: int) -> None:
-    """Give every so manieth file another content."""
-    for path in sorted(path for path in revision.rglob("*") if path.is_file())[::every]:
+def change(revision: Path, number: int) -> None:
+    """Give some of the files another content."""
+    paths = sorted(revision.rglob("file*"))
+    for path in paths[:: len(paths) // number]:
         path.write_bytes(os.urandom(SIZE))
 
 
@@ -73,14 +77,14 @@ class Instance:
         self.cpu: dict[str, list[float]] = defaultdict(list)
         self.memory = 0.0
 
-    def _touch_memory(self) -> None:
+    def _touch_memory(self, times: int = 1) -> None:
         """Take as much memory as the revision is large and give it back, so that the next step gets just that.
 
         On a virtual machine the first use of memory costs many times what copying into it does, and meets some step.
         """
         path = self._work / "memory"
         with open(path, "wb") as stream:
-            for _number in range((self._size >> 20) + 1):
+            for _number in range(times * ((self._size >> 20) + 1)):
                 stream.write(bytes(1 << 20))
         path.unlink()
 
@@ -94,23 +98,24 @@ class Instance:
         self.cpu["cp"].append(end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime)
         shutil.rmtree(copy)
 
-    def deploy(self, name: str, written: int, bundle_type: str = "tar") -> None:
-        """Measure DownloadBundle and Install of the revision, each after a ``cp -a``.
+    def deploy(self, name: str, written: int, bundle_type: str = "tar", script: bool = False) -> None:
+        """Measure DownloadBundle and Install of the revision, before and after a ``cp -a``.
 
         :param name: under which the CPU of the Install is kept.
         :param written: how many files it must write.
+        :param script: run one between the two, which could change what was unpacked.
         :raises MeasurementError: when it has not written so many, or anything in the destination is not as it must be.
         """
         self._deployments += 1
         bundle = self._work / "bundle"
         subprocess.run([*PACK[bundle_type], bundle, "-C", self.revision, "."], check=True)
         self.copy()
-        bundle_parameter = {"type": bundle_type, "path": str(bundle), "remove_source": True}
-        self.cpu[f"DownloadBundle {bundle_type}"].append(self._run_event("DownloadBundle", bundle=bundle_parameter))
         before = self._identities()
-        self.copy()
-        self.cpu[name].append(self._run_event("Install"))
+        cost = self._run_events(script, {"type": bundle_type, "path": str(bundle), "remove_source": True})
         after = self._identities()
+        self.cpu[f"DownloadBundle {bundle_type}"].append(cost["DownloadBundle"])
+        self.cpu[name].append(cost["Install"])
+        self.copy()
         found = sum(before.get(path) != identity for path, identity in after.items())
         if found != written:
             raise MeasurementError(f"{name}: {found} files were written, not {written}")
@@ -118,22 +123,23 @@ class Instance:
         if subprocess.run(compare, stdout=subprocess.DEVNULL, check=False).returncode:
             raise MeasurementError(f"{name}: {self._destination} is not as {self.revision}")
 
-    def _run_event(self, event: str, **parameters: object) -> float:
+    def _run_events(self, script: bool, bundle: dict[str, object]) -> dict[str, float]:
         options = self._work / "options.json"
-        appspec = {"version": 0.0, "os": "linux", "permissions": [], "hooks": {}}
+        hook = {"location": "folder000/script", "timeout": 60, "runas": None, "sudo": None}
+        appspec = {"version": 0.0, "os": "linux", "permissions": [], "hooks": {"BeforeInstall": [hook] * script}}
         appspec["files"] = [{"source": "/", "destination": str(self._destination)}]
         identity = {"deployment_id": f"d-{self._deployments:09}", "deployment_group_id": "group"}
-        options.write_text(
-            json.dumps({**identity, "root": str(self._root), "appspec": appspec, "events": [event], **parameters})
-        )
+        events = ["DownloadBundle", "BeforeInstall", "Install"]
+        parameters = {"root": str(self._root), "appspec": appspec, "events": events, "bundle": bundle}
+        options.write_text(json.dumps({**identity, **parameters}))
         program = Path(__file__).with_name("instance_event.py")
-        self._touch_memory()
+        self._touch_memory(2)
         output = subprocess.run([sys.executable, str(program), str(options)], check=True, stdout=subprocess.PIPE).stdout
         result = json.loads(output)
         if result["problem"]:
-            raise MeasurementError(f"{event}: {result['problem']}")
+            raise MeasurementError(str(result["problem"]))
         self.memory = max(self.memory, result["memory"])
-        return float(result["cpu"])
+        return dict(result["cpu"])
 
     def _identities(self) -> Identity:
         """Return inode and change time of every installed file."""
@@ -169,14 +175,17 @@ def measure_many(rounds: int) -> Iterator[Measurement]:
     with tempfile.TemporaryDirectory(prefix="codedeploy-benchmark-", dir=tmpfs()) as work:
         instance = Instance(Path(work), make_many)
         for _round in range(rounds):
-            instance.deploy("first", FILES)
+            instance.deploy("first", FILES + 1)
             instance.deploy("again", 0)
-            change(instance.revision, 100)
-            instance.deploy("changed", FILES // 100, "tgz")
+            change(instance.revision, CHANGED)
+            instance.deploy("changed", CHANGED, "tgz")
+            instance.deploy("after a script", 0, script=True)
             instance.forget()
         yield Measurement("install: 10,000 files of 4 KiB, CPU as a multiple of cp -a", instance.ratio("first"), 2.0)
         yield Measurement("install: the same again, CPU as a multiple of cp -a", instance.ratio("again"), 0.5)
         yield Measurement("install: 1 % of them changed, CPU as a multiple of cp -a", instance.ratio("changed"), 0.6)
+        between = instance.ratio("after a script")
+        yield Measurement("install: the same again after a script, CPU as a multiple of cp -a", between, None)
         yield Measurement("install: 10,000 files, MiB of memory at most", instance.memory, MEMORY_LIMIT)
         for kind in PACK:
             seconds = instance.seconds(f"DownloadBundle {kind}")

@@ -5,8 +5,8 @@
 
 This is a program of its own, so that every measurement is of a fresh process that has imported what the module
 imports: ``instance_event.py OPTIONS`` with a file that holds the module's parameters as JSON. It prints
-``{"cpu": seconds, "memory": MiB, "problem": text or null}``. The start of the interpreter and the imports are not part
-of the CPU, but they are of the memory, which is the most that the process ever had.
+``{"cpu": {event: seconds}, "memory": MiB, "problem": text or null}``. The start of the interpreter and the imports are
+not part of the CPU, but they are of the memory, which is the most that the process ever had.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 import resource
 import sys
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -50,17 +51,28 @@ def peak_memory() -> float:
     raise RuntimeError("/proc/self/status has no VmHWM")
 
 
+class MeasuredEvents(EventLog):
+    """An event log that notes what each event has cost in C(cpu)."""
+
+    def __init__(self, path: str, deployment_id: str) -> None:
+        super().__init__(path, deployment_id)
+        self.cpu: dict[str, float] = {}
+
+    def event(self, name: str, status: str, *arguments: Any, **keywords: Any) -> None:
+        """Note the CPU before an event, and at its end what it has cost."""
+        self.cpu[name] = cpu() - self.cpu.get(name, 0.0)
+        super().event(name, status, *arguments, **keywords)
+
+
 def main() -> int:
     """Run the events and print what they cost."""
     lifecycle = Lifecycle(json.loads(Path(sys.argv[1]).read_text()))
     os.makedirs(lifecycle.paths.directory, exist_ok=True)
-    log = EventLog(lifecycle.paths.events, lifecycle.options["deployment_id"])
-    begin = cpu()
+    log = MeasuredEvents(lifecycle.paths.events, lifecycle.options["deployment_id"])
     lifecycle.run(log)
-    used = cpu() - begin
     failed = [line for line in log.lines() if line["status"] == "Failed" and "diagnostics" in line]
     problem = failed[0]["diagnostics"]["message"] if failed else None
-    print(json.dumps({"cpu": used, "memory": peak_memory(), "problem": problem}))
+    print(json.dumps({"cpu": log.cpu, "memory": peak_memory(), "problem": problem}))
     return 0
 
 

@@ -45,7 +45,7 @@ def check(kind: str, data: bytes) -> None:
         around.remember()
         listed, refused_there = _listed(str(archive))
         try:
-            files = _bundle_archive.unpack(kind, str(archive), str(top), RULES)
+            files = _bundle_archive.unpack(kind, str(archive), str(top), RULES).files
         except _bundle_archive.BundleError as error:
             refused_here = str(error)
             assert "bundle" in refused_here

@@ -521,3 +521,40 @@ class TestListings:
         (archive / "d" / "added").write_text("added")
         instance.install(archive, archive_manifest=recorded)
         assert contents(instance) == {"d": None, "d/a": b"1", "d/b": b"changed", "d/added": b"added"}
+
+    @pytest.mark.parametrize("foreign", [False, True])
+    def test_what_cannot_have_changed_is_not_looked_at(self, instance: Instance, foreign: bool) -> None:
+        tree: Tree = {"d/a": "1", "d/b": "1", "d/s/c": "1", "d/link": ("link", "a"), "top": "1", "e": None}
+        if foreign:
+            (instance.destination / "d").mkdir()
+            (instance.destination / "d" / "foreign").write_text("1")
+        deploy_unpacked(instance, "one", tree)
+        before = {path: path.lstat().st_ino for path in instance.destination.rglob("*")}
+        plan = deploy_unpacked(instance, "two", {**tree, "d/b": "2", "e/new": "1"})
+        kept = ("d/a", "d/link", "d/s/c", "top")
+        assert sorted(plan.kept) == [f"{instance.destination}/{name}" for name in kept]
+        after = {path: path.lstat().st_ino for path in instance.destination.rglob("*")}
+        assert {path.name for path in after if before.get(path) != after[path]} == {"b", "new"}
+        found = {path: text for path, text in contents(instance).items() if path != "d/foreign"}
+        files = {"d/a": b"9", "d/b": b"2", "d/s/c": b"1", "top": b"1", "e/new": b"1", "d/link": b"a"}
+        assert found == {"d": None, "d/s": None, "e": None, **files}
+        modified = {path.stat().st_mtime for path in instance.destination.rglob("b")}
+        assert modified == {1600000000.0}
+
+
+def deploy_unpacked(instance: Instance, name: str, tree: Tree) -> Any:
+    """Install a revision as right after its unpacking."""
+    archive = instance.archive(name, tree)
+    folders: dict[str, list[str]] = {os.path.relpath(path, archive): [] for path, _folders, _files in os.walk(archive)}
+    files = {}
+    for path in archive.rglob("*"):
+        relative = str(path.relative_to(archive))
+        if path.is_file() and not path.is_symlink():
+            files[relative] = sha256(path.read_bytes()).hexdigest()
+        else:
+            folders[os.path.dirname(relative) or "."].append(path.name)
+    others = {"" if folder == "." else folder: names for folder, names in folders.items()}
+    recorded = manifest(str(archive), files)
+    # Nobody may do that now, and nobody would see it.
+    (archive / "d" / "a").write_text("9")
+    return instance.install(archive, archive_manifest=recorded, others=others)

@@ -211,6 +211,19 @@ def test_what_a_script_is_told(instance: Instance) -> None:
     assert found["DESTINATION_ROOT"] == str(instance.directory)
 
 
+def test_what_a_script_changes_in_its_revision_is_installed(instance: Instance) -> None:
+    script = 'cd "$(dirname "$0")" && echo changed > v1.txt'
+    instance.deploy("v1", instance.revision("v1", "BeforeInstall", script=script))
+    assert (instance.destination / "v1.txt").read_text() == "changed\n"
+    instance.deploy("v2", instance.revision("v2"))
+    assert (instance.destination / "v2.txt").read_text() == "v2"
+    script = 'cd "$(dirname "$0")" && rm v3.txt && echo longer > v3.txt'
+    instance.deploy("v3", instance.revision("v3", "BeforeInstall", script=script), events=EVENTS[1:3])
+    assert not (instance.destination / "v3.txt").exists()
+    instance.deploy("v3", None, events=["Install"])
+    assert (instance.destination / "v3.txt").read_text() == "longer\n"
+
+
 def test_the_events_go_on_after_the_answer_and_keep_the_lock(instance: Instance) -> None:
     appspec = instance.revision(
         "v1", "AfterInstall", script=f"until [ -e {instance.directory}/go ]; do sleep 0.1; done"
