@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import secrets
 import string
 
@@ -40,6 +39,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health impor
     deployment_order,
     minimum_healthy_hosts,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._input_rules import check_description, check_name
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import (
     Abandoned,
@@ -51,8 +51,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, StoreError, Transaction
 
 FILE_EXISTS_BEHAVIORS = ("DISALLOW", "OVERWRITE", "RETAIN")
-DESCRIPTION_LENGTH = 256
-_NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,100}\Z")
 _ID_CHARACTERS = string.ascii_uppercase + string.digits
 
 
@@ -84,16 +82,9 @@ def create_deployment(store: Store, request: DeploymentRequest) -> Deployment:
 
 
 def _check(request: DeploymentRequest) -> None:
-    for kind, name in (("Application", request.application_name), ("DeploymentGroup", request.deployment_group_name)):
-        if not _NAME.match(name):
-            raise InvalidInput(
-                f"{kind} name {name!r} must be 1 to 100 letters, digits or characters of +=,.@_-.", f"Invalid{kind}Name"
-            )
-    if len(request.description or "") > DESCRIPTION_LENGTH:
-        length = len(request.description or "")
-        raise InvalidInput(
-            f"The description has {length} characters, at most {DESCRIPTION_LENGTH} are allowed.", "DescriptionTooLong"
-        )
+    check_name("Application", request.application_name)
+    check_name("DeploymentGroup", request.deployment_group_name)
+    check_description(request.description)
     if request.file_exists_behavior not in FILE_EXISTS_BEHAVIORS:
         raise InvalidInput(
             f"file_exists_behavior is {', '.join(FILE_EXISTS_BEHAVIORS)}, not {request.file_exists_behavior!r}.",

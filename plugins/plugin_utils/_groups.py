@@ -47,7 +47,7 @@ def ensure_application(tx: Transaction, name: str) -> str:
     return str(row["application_id"])
 
 
-def ensure_revision(tx: Transaction, application_id: str, revision: JSONObject, description: str) -> str:
+def ensure_revision(tx: Transaction, application_id: str, revision: JSONObject, description: str | None) -> str:
     """Give a revision's id, registering it when it is new.
 
     A known one keeps its description and takes the newest location, where a rollback will look for it.
