@@ -27,6 +27,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_dep
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require_unless_own
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import failed_event, failure_text
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_text import revision_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
 
@@ -34,7 +35,7 @@ NOT_PART = "not part of this deployment: it has the revision already"
 ARGUMENTS = {
     "deployment_id": {"type": "str"},
     "former_deployment_id": {"type": "str"},
-    "revision": {"type": "str", "default": ""},
+    "revision": {"type": "raw", "default": ""},
     "revision_headers": {"type": "dict", "default": {}, "no_log": True},
     "root": {"type": "path", "default": "/opt/codedeploy-agent/deployment-root"},
     "destination_root": {"type": "path", "default": "/"},
@@ -111,7 +112,7 @@ class ActionModule(ActionBase):
             destination_root=arguments["destination_root"],
             revisions_to_keep=arguments["revisions_to_keep"],
             poll_after=arguments["poll_after"],
-            revision=arguments["revision"],
+            revision=revision_text(arguments["revision"]),
             revision_headers={str(key): str(value) for key, value in arguments["revision_headers"].items()},
         )
 

@@ -76,11 +76,13 @@ options:
   revision:
     description:
       - What to deploy. A folder or an archive (zip, tar, tar.gz) on the controller, absolute or relative to the working
-        directory, else to the playbook; an C(https://) address; or V(last_successful), the revision of the group's last
-        successful deployment; V(previous), the same after a failure and the revision before that one after a success;
-        or the id of an earlier deployment of the application, whose revision is deployed again.
+        directory, else to the playbook; an C(https://) address; C(github:owner/repository@commit) with all 40 digits of
+        the commit; or V(last_successful), the revision of the group's last successful deployment; V(previous), the same
+        after a failure and the revision before that one after a success; or the id of an earlier deployment of the
+        application, whose revision is deployed again.
+      - A mapping in the shape of the API's C(RevisionLocation), with C(revision_type), stands for the same.
       - Required with O(state=created).
-    type: str
+    type: raw
   revision_headers:
     description: HTTP headers to send with an address in O(revision). Never shown and never recorded.
     type: dict
@@ -160,6 +162,27 @@ options:
       - How big an archive may get when it is unpacked on an instance, with the keys and defaults of
         O(agentless.codedeploy.lifecycle_events#module:archive_limits).
     type: dict
+  bundle_type:
+    description:
+      - Kind of the archive, V(zip), V(tar) or V(tgz), when the name of O(revision) does not tell. From GitHub V(tgz) by
+        default, or V(zip).
+    type: str
+  download:
+    description:
+      - How the bundle gets to the instances. With V(push) the controller fetches it and copies it to each instance
+        that does not have it, whatever kind of revision it is. By default instances download from an address
+        themselves.
+    type: str
+  github_token:
+    description:
+      - Token for O(revision) in GitHub, needed for private repositories. It is sent to O(github_api_url) alone, never
+        shown and never recorded. Default the environment variable E(GITHUB_TOKEN), else E(GH_TOKEN).
+    type: str
+  github_api_url:
+    description:
+      - Address of GitHub's API; of GitHub Enterprise Server C(https://HOST/api/v3). Default the environment variable
+        E(GITHUB_API_URL), else C(https://api.github.com).
+    type: str
 author:
   - agentless.codedeploy contributors (!UNKNOWN)
 """

@@ -71,12 +71,11 @@ def keep_bundle(path: str) -> CachedBundle:
     folder = bundle_type == "directory"
     try:
         entries = sorted(_walk(path, "")) if folder else [("", os.stat(path))]
-        index = os.path.join(cache_directory(), "known", _signature(path, entries))
-        known = _read_index(index)
+        signature = _signature(path, entries)
+        known = known_bundle(signature)
         if known is None:
             known = _pack(path, entries) if folder else _copy(path, bundle_type)
-            with open(index, "w", encoding="ascii") as record:
-                record.write(f"{known.digest} {known.bundle_type}")
+            remember_bundle(signature, known)
     except OSError as error:
         raise BundleError(f"the bundle {path} cannot be read: {error}") from error
     return known
@@ -91,9 +90,8 @@ def fetch_bundle(url: str, shown_url: str, headers: dict[str, str]) -> CachedBun
     """
     try:
         answer = open_url(url, headers=headers, unredirected_headers=list(headers), timeout=DOWNLOAD_TIMEOUT)
-        with answer, _Addition(None) as addition:
-            while chunk := answer.read(CHUNK):
-                addition.write(chunk)
+        with answer:
+            return add_stream(answer)
     except HTTPError as error:
         answered = f"the server answered {error.code} {error.reason}"
         raise BundleError(f"{shown_url} cannot be downloaded: {answered}") from error
@@ -102,7 +100,44 @@ def fetch_bundle(url: str, shown_url: str, headers: dict[str, str]) -> CachedBun
     except (URLError, OSError, ValueError) as error:
         reason = str(getattr(error, "reason", error)).replace(url, shown_url)
         raise BundleError(f"{shown_url} cannot be downloaded: {reason}") from error
+
+
+def add_stream(answer: Any, bundle_type: str | None = None) -> CachedBundle:
+    """Read a server's answer into the cache.
+
+    :param answer: with C(read) and C(headers).
+    :param bundle_type: what it must be; by default any.
+    :raises BundleError: it is no archive, or not of that type.
+    :raises OSError: it broke off.
+    """
+    expected = answer.headers.get("Content-Length")
+    with _Addition(None) as addition:
+        while chunk := answer.read(CHUNK):
+            addition.write(chunk)
+        if expected and int(expected) != addition.size:
+            raise OSError(f"{addition.size} of {expected} bytes arrived")
+    if bundle_type not in (None, addition.bundle.bundle_type):
+        raise BundleError(f"it is a {addition.bundle.bundle_type} archive and not {bundle_type}")
     return addition.bundle
+
+
+def known_bundle(signature: str) -> CachedBundle | None:
+    """Return what remember_bundle() was told, None when the cache does not hold it (any more).
+
+    :param signature: hexadecimal digits that stand for where a bundle comes from, in the state it is in.
+    """
+    try:
+        with open(os.path.join(cache_directory(), "known", signature), encoding="ascii") as record:
+            digest, bundle_type = record.read().split()
+    except (OSError, ValueError):
+        return None
+    return cached(digest, bundle_type)
+
+
+def remember_bundle(signature: str, bundle: CachedBundle) -> None:
+    """Note which bundle of the cache it is that comes from somewhere, see known_bundle()."""
+    with open(os.path.join(cache_directory(), "known", signature), "w", encoding="ascii") as record:
+        record.write(f"{bundle.digest} {bundle.bundle_type}")
 
 
 class _Addition:
@@ -111,7 +146,7 @@ class _Addition:
     def __init__(self, bundle_type: str | None) -> None:
         self._type = bundle_type
         self._digest = hashlib.sha256()
-        self._size = 0
+        self.size = 0
         self.bundle: CachedBundle
 
     def __enter__(self) -> _Addition:
@@ -120,7 +155,7 @@ class _Addition:
 
     def write(self, data: bytes) -> int:
         self._digest.update(data)
-        self._size += len(data)
+        self.size += len(data)
         return self._stream.write(data)
 
     def flush(self) -> None:
@@ -134,7 +169,7 @@ class _Addition:
                 digest = self._digest.hexdigest()
                 path = _path(digest, bundle_type)
                 os.replace(self._stream.name, path)
-                self.bundle = CachedBundle(path, bundle_type, digest, self._size)
+                self.bundle = CachedBundle(path, bundle_type, digest, self.size)
         finally:
             if os.path.exists(self._stream.name):
                 os.unlink(self._stream.name)
@@ -200,12 +235,3 @@ def _signature(path: str, entries: list[tuple[str, os.stat_result]]) -> str:
         numbers = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         digest.update(b"\0" + os.fsencode(name) + b"\0" + repr(numbers).encode())
     return digest.hexdigest()
-
-
-def _read_index(index: str) -> CachedBundle | None:
-    try:
-        with open(index, encoding="ascii") as record:
-            digest, bundle_type = record.read().split()
-    except (OSError, ValueError):
-        return None
-    return cached(digest, bundle_type)

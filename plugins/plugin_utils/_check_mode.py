@@ -62,12 +62,7 @@ def planned_deployment(prepared: Prepared, order: list[str]) -> dict[str, Any]:
         "order": order,
         "file_exists_behavior": settings.file_exists_behavior,
         "ignore_application_stop_failures": settings.ignore_application_stop_failures,
-        "options": {
-            "appspec": prepared.appspec,
-            "appspec_filename": settings.appspec_filename,
-            "lifecycle_events": lifecycle_events(),
-            "event_options": settings.event_options,
-        },
+        "options": {**settings.options, "appspec": prepared.appspec, "lifecycle_events": lifecycle_events()},
     }
 
 

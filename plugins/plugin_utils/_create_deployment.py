@@ -90,7 +90,9 @@ def prepare(
     findings.problems.extend(settings.problems())
     _check_not_supported(settings, findings)
     last = recorded_revision(store, settings.deployment_group_id, settings.application_name, settings.revision)
-    revision, appspec = check_revision(settings.revision, folders, headers, settings.appspec_filename, findings, last)
+    revision, appspec = check_revision(
+        settings.revision, folders, headers, settings.appspec_filename, findings, last, settings.access
+    )
     if findings.problems or config is None or revision is None:
         raise PreflightError(findings.report())
     return Prepared(settings, fleet, revision, config, appspec, findings.warnings)

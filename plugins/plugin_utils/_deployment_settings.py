@@ -15,10 +15,21 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_access import (
+    DOWNLOADS,
+    SECRET_ARGUMENTS,
+    RevisionAccess,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_text import (
+    BUNDLE_TYPES,
+    RevisionTextError,
+    revision_text,
+)
 
 DEFAULT_CONFIG = "CodeDeployDefault.OneAtATime"
 FILE_EXISTS_BEHAVIORS = ("DISALLOW", "OVERWRITE", "RETAIN")
@@ -87,6 +98,16 @@ def check_file_exists_behavior(value: Any) -> list[str]:
     return [f"deploy_file_exists_behavior: {value!r} is none of " + ", ".join(FILE_EXISTS_BEHAVIORS)]
 
 
+def check_download(value: Any) -> list[str]:
+    """Say what is wrong with a way to the instances."""
+    return [] if value in DOWNLOADS else [f"deploy_download: {value!r} is none of {', '.join(DOWNLOADS)}"]
+
+
+def check_bundle_type(value: Any) -> list[str]:
+    """Say what is wrong with a kind of bundle."""
+    return [] if value in BUNDLE_TYPES else [f"deploy_bundle_type: {value!r} is none of {', '.join(BUNDLE_TYPES)}"]
+
+
 SETTINGS = (
     Setting("application_name", "str"),
     Setting("deployment_group_id", "str"),
@@ -105,10 +126,13 @@ SETTINGS = (
     Setting("reject_setuid", "bool"),
     Setting("ignore_ownership", "bool"),
     Setting("archive_limits", "dict"),
+    Setting("download", "str", recorded=True, check=check_download),
+    Setting("bundle_type", "str", recorded=True, check=check_bundle_type),
+    Setting("github_api_url", "str", recorded=True),
 )
 # An option of the run alone; a group has none.
 RUN_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "revision": {"type": "str"},
+    "revision": {"type": "raw"},
     "description": {"type": "str"},
     "rollout": {"type": "str", "choices": ["window", "batches"], "default": "window"},
 }
@@ -118,7 +142,8 @@ RUN_ARGUMENTS: dict[str, dict[str, Any]] = {
 class Settings:
     """What a deployment is made with, after variables, the group's settings and the defaults have been put together.
 
-    C(recorded) are the settings that go into the deployment's C(options), by their names.
+    C(recorded) are the settings that go into the deployment's C(options), by their names; C(secrets) are arguments
+    that go nowhere, see secrets_of().
     """
 
     group: str
@@ -134,6 +159,12 @@ class Settings:
     event_options: dict[str, Any]
     not_supported: list[str]
     recorded: dict[str, Any]
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def access(self) -> RevisionAccess:
+        """What it takes to get at a revision."""
+        return RevisionAccess.of({**self.recorded, **self.secrets})
 
     @property
     def config(self) -> Any:
@@ -175,7 +206,12 @@ class Settings:
 
 def arguments_of_settings() -> dict[str, dict[str, Any]]:
     """Return the argument specification of all settings."""
-    return {**{setting.name: {"type": setting.type} for setting in SETTINGS}, **RUN_ARGUMENTS}
+    return {**{setting.name: {"type": setting.type} for setting in SETTINGS}, **RUN_ARGUMENTS, **SECRET_ARGUMENTS}
+
+
+def secrets_of(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a task was given to get at a revision and nobody may see."""
+    return {name: str(arguments[name]) for name in SECRET_ARGUMENTS if arguments.get(name)}
 
 
 def group_id_of(application_name: str, deployment_group_name: str) -> str:
@@ -188,6 +224,7 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
 
     :param arguments: of the module M(agentless.codedeploy.deployment); None means not given.
     :param group: name of the Ansible group.
+    :raises PreflightError: what is to be deployed names no revision.
     """
     own: Mapping[str, Any] = (arguments.get("deployment_groups") or {}).get(group) or {}
     chosen = {setting.name: setting.chosen(arguments, own) for setting in SETTINGS}
@@ -199,7 +236,7 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
         application_name=application,
         deployment_group_name=name,
         deployment_group_id=str(chosen["deployment_group_id"] or group_id_of(application, name)),
-        revision=str(arguments.get("revision") or ""),
+        revision=_revision(arguments.get("revision")),
         file_exists_behavior=str(chosen["file_exists_behavior"]),
         ignore_application_stop_failures=bool(chosen["ignore_application_stop_failures"]),
         update_outdated_instances_only=bool(chosen["update_outdated_instances_only"]),
@@ -212,7 +249,15 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
             for setting in SETTINGS
             if setting.recorded and chosen[setting.name] is not None
         },
+        secrets=secrets_of(arguments),
     )
+
+
+def _revision(revision: Any) -> str:
+    try:
+        return revision_text(revision)
+    except RevisionTextError as error:
+        raise PreflightError(f"deploy_revision: {error}") from error
 
 
 def settings_of(deployment: Deployment) -> Settings:

@@ -24,12 +24,13 @@ def revision_identity(revision: t.Mapping[str, t.Any]) -> str:
     """What makes two revisions the same one.
 
     A bundle from the controller's disk is known by its digest: a check-out elsewhere of the same content is the same
-    revision. Everything else is its location, with the digest where one is known.
+    revision. A commit is itself: GitHub may pack it differently tomorrow. Everything else is its location, with the
+    digest where one is known.
     """
     if revision.get("revision_type") == "Local" and revision.get("digest"):
         return f"digest {revision['digest']}"
     location = {key: value for key, value in revision.items() if key not in _DESCRIPTIVE}
-    if revision.get("digest"):
+    if revision.get("revision_type") != "GitHub" and revision.get("digest"):
         location["digest"] = revision["digest"]
     identity = json.dumps(location, sort_keys=True)
     # A database keeps no index of texts of any length.

@@ -28,7 +28,10 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance imp
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import Decision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, FinishStatus
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import event_line
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import is_address
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import (
+    is_address,
+    recorded_bundle_type,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_signal import stopped_message
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
@@ -217,13 +220,14 @@ def bundle_of(deployment: Any, instance: Instance, options: InstanceOptions) -> 
 
     :raises InstanceError: when this controller no longer has it.
     """
-    digest, bundle_type = deployment.revision["digest"], bundle_type_of_record(deployment.revision)
+    digest, bundle_type = deployment.revision["digest"], recorded_bundle_type(deployment.revision)
     bundle: CachedBundle | None = CachedBundle("", bundle_type, digest, 0)
-    if not is_address(options.revision):
+    source = "" if deployment.options.get("download") == "push" else options.revision
+    if not is_address(source):
         bundle = cached(digest, bundle_type)
     if bundle is None:
         raise InstanceError(f"the bundle {digest} is no longer in this controller's cache; deploy again")
-    return instance.bundle_parameter(bundle, options.revision, options.revision_headers)
+    return instance.bundle_parameter(bundle, source, options.revision_headers)
 
 
 def _settled(outcome: dict[str, Any]) -> dict[str, Any]:
@@ -231,9 +235,3 @@ def _settled(outcome: dict[str, Any]) -> dict[str, Any]:
     if outcome["status"] != "Stopped":
         return {**outcome, "message": None}
     return {**outcome, "status": "Failed", "message": stopped_message(outcome["events"])}
-
-
-def bundle_type_of_record(revision: dict[str, Any]) -> str:
-    """Return the bundle type of a recorded revision."""
-    place = revision.get("local_location") or revision.get("url_location") or {}
-    return str(place["bundle_type"])

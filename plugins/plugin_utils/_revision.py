@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +18,16 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_cache
     cached,
     fetch_bundle,
     keep_bundle,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleContents, read_contents
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_access import RevisionAccess
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_github import fetch_github
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_text import (
+    GitHubAddress,
+    RevisionTextError,
+    github_address,
+    revision_text,
+    s3_address,
 )
 
 LAST_SUCCESSFUL = "last_successful"
@@ -33,31 +43,41 @@ class RevisionError(Exception):
 class Revision:
     """A revision whose bundle the controller has at hand.
 
-    :param revision_type: C(Local) or C(URL).
+    :param revision_type: C(Local), C(URL), C(GitHub) or C(S3).
     :param location: path on the controller, or address without secrets.
     :param bundle: the bundle in the controller's cache.
+    :param place: where it is in the shape of the API, for the kinds that CodeDeploy has itself.
     """
 
     revision_type: str
     location: str
     bundle: CachedBundle
+    place: dict[str, Any] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Any]:
         """Return it in the shape of the API's C(RevisionLocation), in snake case, with the bundle's C(digest).
 
         CodeDeploy itself knows S3 and GitHub; C(local_location) and C(url_location) follow their form.
         """
+        record: dict[str, Any] = {"revision_type": self.revision_type, "digest": self.bundle.digest}
+        if self.revision_type == "GitHub":
+            return {**record, "git_hub_location": self.place, "bundle": {"bundle_type": self.bundle.bundle_type}}
         key, name = ("local_location", "path") if self.revision_type == "Local" else ("url_location", "url")
-        place = {name: self.location, "bundle_type": self.bundle.bundle_type}
-        return {"revision_type": self.revision_type, key: place, "digest": self.bundle.digest}
+        return {**record, key: {name: self.location, "bundle_type": self.bundle.bundle_type}}
+
+    def contents(self, appspec_filename: str | None) -> BundleContents:
+        """List the bundle and read its AppSpec, see read_contents()."""
+        return read_contents(self.bundle.path, appspec_filename)
 
 
 def location_of(record: dict[str, Any]) -> str:
     """Return the path or address of a recorded revision, for people."""
-    for key in ("local_location", "url_location"):
-        if record.get(key):
-            return str(record[key].get("path") or record[key].get("url"))
-    return str(record.get("digest", "unknown"))
+    if record.get("revision_type") == "URL":
+        return str(record["url_location"].get("url"))
+    try:
+        return revision_text(record) or str(record.get("digest", "unknown"))
+    except RevisionTextError:
+        return str(record.get("digest", "unknown"))
 
 
 def resolve_revision(
@@ -65,38 +85,58 @@ def resolve_revision(
     folders: Sequence[str],
     headers: dict[str, str] | None = None,
     recorded: dict[str, Any] | None = None,
+    access: RevisionAccess | None = None,
 ) -> Revision:
     """Return the revision that a text names and put its bundle into the cache.
 
-    :param text: folder or archive on the controller, C(https://) address, C(last_successful), C(previous) or a
-        deployment id.
+    :param text: folder or archive on the controller, C(https://) address, C(github:owner/repository@commit),
+        C(last_successful), C(previous) or a deployment id.
     :param folders: where a relative path is looked for, first match wins.
     :param headers: HTTP headers for an address; secret.
     :param recorded: record of the revision that the last three name.
     :raises RevisionError: when it is not there or of a kind that is not supported.
     :raises BundleError: when its bundle cannot be read.
     """
-    text = text.strip()
+    text, access = text.strip(), access or RevisionAccess()
     if not text:
-        raise RevisionError("deploy_revision is not set: a folder, an archive, an https:// address or last_successful")
-    if text in (LAST_SUCCESSFUL, PREVIOUS) or DEPLOYMENT_ID.match(text):
-        return _recorded(text, recorded)
-    scheme = text.split(":", 1)[0].lower() if ":" in text else ""
-    if scheme in ("http", "https"):
-        shown = shown_url(text)
-        return Revision("URL", shown, fetch_bundle(text, shown, headers or {}))
-    if scheme in ("s3", "github"):
         raise RevisionError(
-            f"revision {text.split('?', 1)[0]}: {scheme} revisions are not yet supported in this version; "
+            "deploy_revision is not set: a folder, an archive, an https:// address, github:owner/repository@commit "
+            "or last_successful"
+        )
+    if is_recorded(text):
+        return _recorded(text, recorded, access)
+    try:
+        commit = github_address(text)
+        s3 = s3_address(text, access.bundle_type)
+    except RevisionTextError as error:
+        raise RevisionError(str(error)) from error
+    if commit is not None:
+        return _github(commit, access)
+    if s3 is not None:
+        raise RevisionError(
+            f"revision {s3}: s3 revisions are not yet supported in this version; "
             "give a folder or an archive on the controller, or an https:// address"
         )
+    if is_address(text):
+        shown = shown_url(text)
+        return Revision("URL", shown, fetch_bundle(text, shown, headers or {}))
     path = find_path(text, folders)
     return Revision("Local", path, keep_bundle(path))
 
 
+def is_recorded(text: str) -> bool:
+    """Say whether a text names a revision by what the record says of it."""
+    return text in (LAST_SUCCESSFUL, PREVIOUS) or DEPLOYMENT_ID.match(text) is not None
+
+
 def is_address(text: str) -> bool:
-    """Say whether a revision is downloaded by the instances themselves."""
-    return text.strip().lower().startswith(("http://", "https://"))
+    """Say whether a revision is downloaded by the instances themselves from the address that was typed."""
+    if not text.strip().lower().startswith(("http://", "https://")):
+        return False
+    try:
+        return s3_address(text.strip()) is None
+    except RevisionTextError:
+        return False
 
 
 def shown_url(url: str) -> str:
@@ -123,15 +163,23 @@ def find_path(text: str, folders: Sequence[str]) -> str:
     )
 
 
-def _recorded(text: str, record: dict[str, Any] | None) -> Revision:
+def _github(commit: GitHubAddress, access: RevisionAccess) -> Revision:
+    bundle = fetch_github(commit, access.bundle_type or "tgz", access.github_token, access.github_api_url)
+    return Revision("GitHub", str(commit), bundle, commit.as_record())
+
+
+def _recorded(text: str, record: dict[str, Any] | None, access: RevisionAccess) -> Revision:
     if record is None and text == PREVIOUS:
         raise RevisionError("revision previous: the group has no earlier revision to go back to; name a revision")
     if record is None:
         raise RevisionError(f"revision {text}: the group has no successful deployment yet; name a revision")
-    place = record.get("local_location") or record.get("url_location") or {}
-    location, digest = location_of(record), str(record.get("digest"))
-    bundle = cached(digest, place.get("bundle_type", "tgz"))
-    if bundle is None and "path" in place and os.path.exists(location):
+    location, digest, bundle_type = location_of(record), str(record.get("digest")), recorded_bundle_type(record)
+    bundle = cached(digest, bundle_type)
+    if record["revision_type"] == "GitHub":
+        if bundle is None:
+            return _github(GitHubAddress(**record["git_hub_location"]), replace(access, bundle_type=bundle_type))
+        return Revision("GitHub", location, bundle, record["git_hub_location"])
+    if bundle is None and record["revision_type"] == "Local" and os.path.exists(location):
         bundle = keep_bundle(location)
     if bundle is None or bundle.digest != digest:
         raise RevisionError(
@@ -139,3 +187,11 @@ def _recorded(text: str, record: dict[str, Any] | None) -> Revision:
             "cache nor, unchanged, where it was; deploy it again from where you keep it"
         )
     return Revision(record["revision_type"], location, bundle)
+
+
+def recorded_bundle_type(record: dict[str, Any]) -> str:
+    """Return the bundle type of a recorded revision."""
+    for key in ("s3_location", "local_location", "url_location", "bundle"):
+        if (record.get(key) or {}).get("bundle_type"):
+            return str(record[key]["bundle_type"])
+    return "tgz"

@@ -16,7 +16,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file
     parse_appspec_file,
     read_appspec,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError, read_contents
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
     Findings,
     PreflightError,
@@ -28,6 +28,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision imp
     RevisionError,
     resolve_revision,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_access import RevisionAccess
 
 
 def check_revision(
@@ -37,14 +38,15 @@ def check_revision(
     appspec_filename: str | None,
     findings: Findings,
     recorded: dict[str, Any] | None = None,
+    access: RevisionAccess | None = None,
 ) -> tuple[Revision | None, dict[str, Any]]:
     """Return the revision that a text names and its AppSpec, adding what is wrong with them to the findings.
 
     :returns: None and an empty AppSpec when there is a problem that hides the rest.
     """
     try:
-        revision = resolve_revision(text, folders, headers, recorded)
-        contents = read_contents(revision.bundle.path, appspec_filename)
+        revision = resolve_revision(text, folders, headers, recorded, access)
+        contents = revision.contents(appspec_filename)
     except (RevisionError, BundleError) as error:
         findings.problems.append(str(error))
         return None, {}
@@ -65,14 +67,18 @@ def check_revision(
 
 
 def checked_revision(
-    text: str, folders: Sequence[str], headers: dict[str, str], appspec_filename: str | None
+    text: str,
+    folders: Sequence[str],
+    headers: dict[str, str],
+    appspec_filename: str | None,
+    access: RevisionAccess | None = None,
 ) -> tuple[Revision, dict[str, Any]]:
     """Return a revision and its AppSpec in which nothing wrong was found.
 
     :raises PreflightError: with all findings in one text.
     """
     findings = Findings()
-    revision, appspec = check_revision(text, folders, headers, appspec_filename, findings)
+    revision, appspec = check_revision(text, folders, headers, appspec_filename, findings, None, access)
     if revision is None or findings.problems:
         raise PreflightError(findings.report())
     return revision, appspec

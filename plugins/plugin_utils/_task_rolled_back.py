@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._conclude_deployment import conclude_in_play
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import fleet_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import refuse_rollback
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import settings_of
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import secrets_of, settings_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import (
     DeploymentTask,
     created_result,
@@ -41,7 +42,7 @@ def roll_back_when_due(task: DeploymentTask) -> dict[str, Any]:
     if not rollback_due(failed):
         return result
     # Of the record, not of this run's variables: another controller may have made it.
-    settings = settings_of(failed)
+    settings = dataclasses.replace(settings_of(failed), secrets=secrets_of(task.arguments))
     fleet = fleet_of(settings.group, task.task_vars["groups"], task.task_vars["ansible_play_hosts_all"])
     try:
         deployment = roll_back(store, failed, settings, fleet, task.run)
