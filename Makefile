@@ -16,7 +16,7 @@ archive := build/agentless-codedeploy-$(version).tar.gz
 sources := galaxy.yml README.md LICENSE CHANGELOG.md \
     $(shell find meta plugins roles playbooks docs changelogs extensions -name __pycache__ -prune -o -print 2>/dev/null)
 
-.PHONY: help setup demo test lint sanity unit test-matrix bench fuzz clean
+.PHONY: help setup demo test lint sanity molecule unit test-matrix bench fuzz clean
 
 help:
 	@echo 'make setup        .venv with ansible-core, this collection and the tools for the tests'
@@ -58,7 +58,7 @@ demo: .venv/collection
 
 test: setup
 	@tests/tools/announce
-	$(MAKE) lint sanity unit
+	$(MAKE) lint sanity molecule unit
 
 lint: .venv/tools
 	.venv/bin/ruff check .
@@ -70,6 +70,9 @@ lint: .venv/tools
 
 sanity: .venv/tools
 	.venv/bin/python tests/tools/sanity.py
+
+molecule: setup
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/molecule test
 
 unit: setup
 	.venv/bin/python -m pytest --numprocesses auto --dist worksteal $(PYTEST)
