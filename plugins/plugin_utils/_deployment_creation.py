@@ -11,6 +11,7 @@ import json
 import secrets
 import string
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._announcements import announce, announce_end
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import append_audit, audit
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_ending import abandon_row
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import owner_of, read_deployment
@@ -137,7 +138,18 @@ def _create(tx: Transaction, request: DeploymentRequest, minimum: int) -> Deploy
         _note_use(tx, request, deployment_id, revision_id, limited)
     result = {"deployment_id": deployment_id}
     append_audit(tx, request.owner, "CreateDeployment", _audited(request), result, deployment_id)
+    _announce_creation(tx, request, deployment_id)
     return dataclasses.replace(read_deployment(tx, deployment_id), abandoned=abandoned)
+
+
+def _announce_creation(tx: Transaction, request: DeploymentRequest, deployment_id: str) -> None:
+    if request.rollback_of:
+        rolled_back = "SELECT * FROM deployments WHERE deployment_id = %s"
+        announce(tx, tx.only_row(rolled_back, (request.rollback_of,)), "DeploymentRollback")
+    row = tx.only_row("SELECT * FROM deployments WHERE deployment_id = %s", (deployment_id,))
+    announce(tx, row, "DeploymentStart")
+    if row["complete_time"] is not None:
+        announce_end(tx, row, row["status"])
 
 
 def _takes_part(request: DeploymentRequest, row: Row, revision_id: str) -> bool:

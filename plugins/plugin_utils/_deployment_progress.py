@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._announcements import announce
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rows import (
     beat,
     beat_if_due,
@@ -147,6 +148,7 @@ def _start(tx: Transaction, row: Row, target: Row) -> None:
         "UPDATE instances SET last_deployment_id = %s WHERE deployment_group_id = %s AND instance = %s",
         (row["deployment_id"], row["deployment_group_id"], target["instance"]),
     )
+    announce(tx, row, "InstanceStart", target["instance"])
 
 
 def _note_wait(tx: Transaction, row: Row) -> None:

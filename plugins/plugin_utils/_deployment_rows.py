@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._announcements import announce_end
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import append_audit
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import (
     no_deployment,
@@ -89,6 +90,7 @@ def end_target(tx: Transaction, row: Row, target: Row, status: str, message: str
         "UPDATE targets SET status = %s, message = %s, last_updated_at = %s WHERE deployment_id = %s AND instance = %s",
         (status, message, tx.now, row["deployment_id"], target["instance"]),
     )
+    announce_end(tx, row, status, target["instance"])
 
 
 def keep_hooks(
@@ -139,6 +141,7 @@ def conclude_if(tx: Transaction, row: Row, verdict: Verdict | None) -> str:
     apply_results(tx, row, verdict.status == "Succeeded")
     result: JSONObject = {"status": verdict.status, "error_code": verdict.code}
     append_audit(tx, owner_of(row), "DeploymentEnded", {}, result, row["deployment_id"])
+    announce_end(tx, row, verdict.status)
     return verdict.status
 
 

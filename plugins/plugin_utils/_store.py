@@ -29,13 +29,17 @@ _inherited: list[t.Any] = []
 
 
 class Transaction:
-    """Statements of one transaction; see Store.transaction()."""
+    """Statements of one transaction; see Store.transaction().
+
+    ``after_commit`` is called with the store, in this process, once the transaction is on disk; it must not raise.
+    """
 
     def __init__(self, connection: t.Any, dialect: Dialect, clock: t.Callable[[], float]) -> None:
         self._connection = connection
         self._dialect = dialect
         self._clock = clock
         self.now = clock()
+        self.after_commit: list[t.Callable[[Store], None]] = []
 
     def execute(self, statement: str, parameters: Parameters = ()) -> int:
         """Run a statement; returns the number of rows it changed."""
@@ -113,12 +117,15 @@ class Store:
             connection = self._begin(begin)
         try:
             with self._explained():
-                yield Transaction(connection, self._dialect, self._time)
+                transaction = Transaction(connection, self._dialect, self._time)
+                yield transaction
                 self._dialect.commit(connection)
         except BaseException:
             with contextlib.suppress(*self._dialect.errors):
                 connection.cursor().execute("ROLLBACK")
             raise
+        for tell in transaction.after_commit:
+            tell(self)
 
     def _time(self) -> float:
         return self.clock() + self._clock_offset
