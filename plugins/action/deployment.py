@@ -11,6 +11,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import remember_keys
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import arguments_of_settings
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
@@ -50,6 +51,7 @@ class ActionModule(ActionBase):
         """Run the task, once for all instances."""
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(argument_spec={**ARGUMENTS, **arguments_of_settings()})
+        remember_keys(arguments)
         display = Display()
         try:
             store = open_store(arguments["store"])

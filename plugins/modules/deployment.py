@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._attributes.store
+  - agentless.codedeploy._aws
 attributes:
   check_mode:
     support: full
@@ -119,13 +120,28 @@ options:
     type: dict
   alarm_configuration:
     description:
-      - Alarms that stop the deployment, in the API's shape. Default C(alarm_configuration) of O(deployment_groups).
+      - Amazon CloudWatch alarms, in the API's shape. Default C(alarm_configuration) of O(deployment_groups).
+      - While one of C(alarms) is in C(ALARM) no deployment is created, and one that runs is stopped (C(ALARM_ACTIVE)).
+        The same when their state cannot be read, unless C(ignore_poll_alarm_failure) is V(true). C(enabled) switches it
+        on and off. A rollback heeds no alarms.
     type: dict
+  alarm_poll_interval:
+    description:
+      - How many seconds there are at least between two looks at the alarms, over all instances. Default
+        C(alarm_poll_interval) of O(deployment_groups), else 10.
+    type: int
   trigger_configurations:
     description:
-      - Notifications, in the API's shape. Default C(trigger_configurations) of O(deployment_groups).
+      - Amazon SNS topics that are told of events of the deployment and its instances, in the API's shape. Default
+        C(trigger_configurations) of O(deployment_groups). A message that cannot be sent is a warning and an entry in
+        the audit trail; it fails nothing.
     type: list
     elements: dict
+  event_bus_name:
+    description:
+      - Name or ARN of an Amazon EventBridge event bus that the same events are sent to, with the source
+        C(agentless.codedeploy). Default C(event_bus_name) of O(deployment_groups), else none are sent.
+    type: str
   auto_scaling_groups:
     description:
       - Auto Scaling groups. Default C(auto_scaling_groups) of O(deployment_groups).

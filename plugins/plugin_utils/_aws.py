@@ -19,7 +19,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws_errors i
     note_calls,
 )
 
-__all__ = ["AWS_ARGUMENTS", "AwsError", "AwsSettings", "aws_errors", "client", "is_aws_needed"]
+__all__ = ["AWS_ARGUMENTS", "AwsError", "AwsSettings", "aws_errors", "client", "is_aws_needed", "remember_keys"]
 
 # The first version that reads AWS_ENDPOINT_URL and is tested with; amazon.aws 10 asks for the same.
 MINIMUM_BOTO3 = (1, 34, 0)
@@ -50,6 +50,7 @@ ENVIRONMENT = {
     "session_token": ("AWS_SECURITY_TOKEN",),
     "endpoint_url": ("AWS_URL",),
 }
+_given: dict[str, Any] = {}
 # Settings of a deployment group that cannot be carried out without AWS.
 NEEDS_AWS = ("auto_scaling_groups", "ec2_tag_filters", "ec2_tag_set", "alarm_configuration", "load_balancer_info")
 
@@ -89,6 +90,8 @@ class AwsSettings:
             raise AwsError("access_key and secret_key are given together or not at all", "InvalidInput")
         for name in ("region", "endpoint_url"):
             chosen[name] = chosen[name] or _from_environment(name)
+        if not (chosen["profile"] or chosen["access_key"]):
+            chosen.update(_given)
         if not (chosen["profile"] or chosen["access_key"] or os.environ.get("AWS_ACCESS_KEY_ID")):
             keys = {name: _from_environment(name) for name in SECRET}
             if keys["access_key"] and keys["secret_key"]:
@@ -108,6 +111,14 @@ class AwsSettings:
 
 def _from_environment(name: str) -> str | None:
     return next((os.environ[variable] for variable in ENVIRONMENT[name] if os.environ.get(variable)), None)
+
+
+def remember_keys(arguments: Mapping[str, Any]) -> None:
+    """Keep the keys that a task was given as options for what this process asks of AWS with recorded settings.
+
+    A record has no keys. A task runs in a process of its own, so that they do not reach another one.
+    """
+    _given.update({name: arguments[name] for name in SECRET if arguments.get(name)})
 
 
 def is_aws_needed(settings: Mapping[str, Any], revision: str = "") -> bool:

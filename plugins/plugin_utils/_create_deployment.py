@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws_preflight import check_aws
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import (
     NOT_SUPPORTED_AND_NEEDED,
     Settings,
@@ -78,10 +79,16 @@ def fleet_of(group: str, groups: Mapping[str, Sequence[str]], play_hosts: Sequen
 
 
 def prepare(
-    store: Store, settings: Settings, fleet: Fleet, headers: dict[str, str], folders: Sequence[str]
+    store: Store,
+    settings: Settings,
+    fleet: Fleet,
+    headers: dict[str, str],
+    folders: Sequence[str],
+    heed_alarms: bool = True,
 ) -> Prepared:
     """Check everything that can be checked from the controller, without touching an instance or the record.
 
+    :param heed_alarms: whether an alarm keeps the deployment from being made; none does so with a rollback.
     :raises PreflightError: with all findings in one text.
     """
     findings = Findings()
@@ -89,6 +96,8 @@ def prepare(
     _check_group_free(store, settings, findings)
     findings.problems.extend(settings.problems())
     _check_not_supported(settings, findings)
+    if not findings.problems:
+        check_aws(settings.recorded, findings, heed_alarms)
     last = recorded_revision(store, settings.deployment_group_id, settings.application_name, settings.revision)
     revision, appspec = check_revision(
         settings.revision, folders, headers, settings.appspec_filename, findings, last, settings.access

@@ -18,6 +18,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._alarms import alarm_problems
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AWS_ARGUMENTS, AwsSettings, is_aws_needed
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._notifications import trigger_problems
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_access import (
@@ -41,14 +44,12 @@ GROUP_NAMESPACE = uuid.UUID("6f3f6a52-5bb1-5c0f-9d4a-0d2f5c1b7e11")
 # Settings of an exported deployment group that this version cannot carry out. To deploy as if they were not there is
 # harmless for some; without these an instance would be changed with requests still arriving, or in place.
 NOT_SUPPORTED = (
-    "alarm_configuration",
     "auto_scaling_groups",
     "ec2_deployment_options",
     "ec2_tag_filters",
     "ec2_tag_set",
     "on_premises_instance_tag_filters",
     "on_premises_tag_set",
-    "trigger_configurations",
 )
 NOT_SUPPORTED_AND_NEEDED = ("blue_green_deployment_configuration", "load_balancer_info")
 
@@ -108,6 +109,16 @@ def check_bundle_type(value: Any) -> list[str]:
     return [] if value in BUNDLE_TYPES else [f"deploy_bundle_type: {value!r} is none of {', '.join(BUNDLE_TYPES)}"]
 
 
+def check_alarms(configuration: Any) -> list[str]:
+    """Say what is wrong with an alarm_configuration."""
+    return [f"deploy_alarm_configuration: {code}: {text}" for code, text in alarm_problems(configuration)]
+
+
+def check_triggers(configurations: Any) -> list[str]:
+    """Say what is wrong with trigger_configurations."""
+    return [f"deploy_trigger_configurations: {code}: {text}" for code, text in trigger_problems(configurations)]
+
+
 SETTINGS = (
     Setting("application_name", "str"),
     Setting("deployment_group_id", "str"),
@@ -118,8 +129,10 @@ SETTINGS = (
     Setting("update_outdated_instances_only", "bool", False),
     Setting("auto_rollback_configuration", "dict", {}, recorded=True, check=check_auto_rollback),
     Setting("load_balancer_info", "dict", recorded=True),
-    Setting("alarm_configuration", "dict", recorded=True),
-    Setting("trigger_configurations", "list", recorded=True),
+    Setting("alarm_configuration", "dict", recorded=True, check=check_alarms),
+    Setting("alarm_poll_interval", "int", recorded=True),
+    Setting("trigger_configurations", "list", recorded=True, check=check_triggers),
+    Setting("event_bus_name", "str", recorded=True),
     Setting("auto_scaling_groups", "list", recorded=True),
     Setting("ec2_deployment_options", "dict", recorded=True),
     Setting("restore_on_failure", "bool"),
@@ -206,7 +219,8 @@ class Settings:
 
 def arguments_of_settings() -> dict[str, dict[str, Any]]:
     """Return the argument specification of all settings."""
-    return {**{setting.name: {"type": setting.type} for setting in SETTINGS}, **RUN_ARGUMENTS, **SECRET_ARGUMENTS}
+    settings = {setting.name: {"type": setting.type} for setting in SETTINGS}
+    return {**settings, **RUN_ARGUMENTS, **SECRET_ARGUMENTS, **AWS_ARGUMENTS}
 
 
 def secrets_of(arguments: Mapping[str, Any]) -> dict[str, str]:
@@ -231,12 +245,19 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
     application = str(chosen["application_name"] or group)
     name = str(own.get("deployment_group_name") or group)
     effective = {**own, **{name: value for name, value in chosen.items() if value is not None}}
+    recorded = {
+        setting.name: chosen[setting.name]
+        for setting in SETTINGS
+        if setting.recorded and chosen[setting.name] is not None
+    }
+    revision = _revision(arguments.get("revision"))
+    aws = _aws_settings(arguments, effective, revision)
     return Settings(
         group=group,
         application_name=application,
         deployment_group_name=name,
         deployment_group_id=str(chosen["deployment_group_id"] or group_id_of(application, name)),
-        revision=_revision(arguments.get("revision")),
+        revision=revision,
         file_exists_behavior=str(chosen["file_exists_behavior"]),
         ignore_application_stop_failures=bool(chosen["ignore_application_stop_failures"]),
         update_outdated_instances_only=bool(chosen["update_outdated_instances_only"]),
@@ -244,11 +265,7 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
         rollout=str(arguments.get("rollout") or "window"),
         event_options={name: chosen[name] for name in EVENT_OPTIONS if chosen[name] is not None},
         not_supported=[name for name in NOT_SUPPORTED_AND_NEEDED + NOT_SUPPORTED if effective.get(name)],
-        recorded={
-            setting.name: chosen[setting.name]
-            for setting in SETTINGS
-            if setting.recorded and chosen[setting.name] is not None
-        },
+        recorded={**recorded, "aws": aws} if aws else recorded,
         secrets=secrets_of(arguments),
     )
 
@@ -260,13 +277,21 @@ def _revision(revision: Any) -> str:
         raise PreflightError(f"deploy_revision: {error}") from error
 
 
+def _aws_settings(arguments: Mapping[str, Any], effective: Mapping[str, Any], revision: str) -> dict[str, Any]:
+    """Return how AWS is reached, without secrets, when a deployment needs it or the run says it."""
+    said = any(arguments.get(name) is not None for name in AWS_ARGUMENTS)
+    if said or effective.get("event_bus_name") or is_aws_needed(effective, revision):
+        return AwsSettings.from_arguments(arguments, effective).public
+    return {}
+
+
 def settings_of(deployment: Deployment) -> Settings:
     """Return the settings that a recorded deployment was made with, for one that is made because of it.
 
     Its revision is not among them; the description is the other deployment's own matter.
     """
     options = deployment.options
-    names = [setting.name for setting in SETTINGS if setting.recorded]
+    names = [*(setting.name for setting in SETTINGS if setting.recorded), "aws"]
     recorded = {name: options[name] for name in names if options.get(name) is not None}
     recorded.setdefault("deployment_config", deployment.deployment_config_name)
     recorded.setdefault("auto_rollback_configuration", {})

@@ -61,7 +61,7 @@ def roll_back(store: Store, failed: Deployment, settings: Settings, fleet: Fleet
         update_outdated_instances_only=False,
         description=None,
     )
-    prepared = prepare(store, settings, fleet, {}, [])
+    prepared = prepare(store, settings, fleet, {}, [], heed_alarms=False)
     return record(store, prepared, run, only=names, creator=CREATOR, rollback_of=failed.deployment_id)
 
 
