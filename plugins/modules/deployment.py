@@ -161,6 +161,23 @@ options:
     type: str
     choices: [window, batches]
     default: window
+  wait_for_group:
+    description:
+      - Seconds to wait for a group that another deployment holds, in the order in which runs came; it is told whom is
+        waited for. With V(0) the deployment is refused at once, as by CodeDeploy.
+    type: int
+    default: 0
+  automatic_rollback:
+    description:
+      - Says that a later task of the run calls this module with O(state=rolled_back), so that runs that wait for the
+        group wait for the rollback too.
+    type: bool
+    default: false
+  rollback:
+    description:
+      - With O(state=stopped), whether the run that deploys then rolls the deployment back (C(autoRollbackEnabled) of
+        StopDeployment). Default as its O(auto_rollback_configuration) says.
+    type: bool
   restore_on_failure:
     description:
       - When an event after C(Install) fails on an instance, put the files of the revision back that was installed there

@@ -53,25 +53,41 @@ def conclude(store: Store, deployment_id: str) -> Deployment:
         return read_deployment(tx, deployment_id)
 
 
-def stop_deployment(store: Store, deployment_id: str, owner: Owner) -> t.Literal["Pending", "Succeeded"]:
+def stop_deployment(
+    store: Store,
+    deployment_id: str,
+    owner: Owner,
+    rollback: bool | None = None,
+    code: str = "MANUAL_STOP",
+    message: str = "The deployment was stopped by a user.",
+) -> t.Literal["Pending", "Succeeded"]:
     """Start nothing any more in a deployment (StopDeployment); what is in work goes on to its next event.
 
+    Asked again, it keeps the first reason; a rollback may still be asked for.
+
     :param owner: who asks.
+    :param rollback: autoRollbackEnabled; None leaves it to the deployment's settings.
+    :param code: of the errorInformation that the deployment ends with, MANUAL_STOP or ALARM_ACTIVE, and its message.
     :returns: ``Succeeded`` when the deployment has ended, ``Pending`` while instances are in work.
     :raises CodeDeployError: DeploymentAlreadyCompleted.
     """
     with store.transaction() as tx:
         row = locked_deployment(tx, deployment_id)
         if row["complete_time"] is not None:
-            message = f"Deployment {deployment_id} has ended already: {row['status']}."
-            raise CodeDeployError(message, "DeploymentAlreadyCompleted")
+            ended = f"Deployment {deployment_id} has ended already: {row['status']}."
+            raise CodeDeployError(ended, "DeploymentAlreadyCompleted")
+        if row["stop_requested_time"] is None:
+            row.update(stop_requested_time=tx.now, stop_code=code, stop_message=message)
+        if rollback is not None:
+            row["stop_rollback"] = rollback
+        names = ("stop_requested_time", "stop_code", "stop_message", "stop_rollback")
         tx.execute(
-            "UPDATE deployments SET stop_requested_time = COALESCE(stop_requested_time, %s) WHERE deployment_id = %s",
-            (tx.now, deployment_id),
+            f"UPDATE deployments SET {', '.join(f'{name} = %s' for name in names)} WHERE deployment_id = %s",
+            (*(row[name] for name in names), deployment_id),
         )
-        row["stop_requested_time"] = tx.now
         status: t.Literal["Pending", "Succeeded"] = "Pending" if row["in_progress"] else "Succeeded"
-        append_audit(tx, owner, "StopDeployment", {"deployment_id": deployment_id}, {"status": status}, deployment_id)
+        parameters = {"deployment_id": deployment_id, "auto_rollback_enabled": rollback}
+        append_audit(tx, owner, "StopDeployment", parameters, {"status": status, "code": code}, deployment_id)
         conclude_if(tx, row, conclusion(ledger_state(row, tx.now)))
         return status
 

@@ -207,6 +207,7 @@ def _deployment(tx: Transaction, row: Row, with_order: bool = True) -> Deploymen
         order=[target["instance"] for target in order],
         owner=owner_of(row),
         heartbeat=row["heartbeat"],
+        stop_rollback=None if row["stop_rollback"] is None else bool(row["stop_rollback"]),
     )
 
 

@@ -127,6 +127,8 @@ def conclude_if(tx: Transaction, row: Row, verdict: Verdict | None) -> str:
     """End the deployment when there is a verdict; returns its status after that."""
     if verdict is None:
         return str(row["status"])
+    if verdict.status == "Stopped" and row["stop_code"]:
+        verdict = Verdict("Stopped", row["stop_code"], row["stop_message"])
     row["skipped"] += tx.execute(
         "UPDATE targets SET status = 'Skipped', last_updated_at = %s WHERE deployment_id = %s AND status = 'Pending'",
         (tx.now, row["deployment_id"]),

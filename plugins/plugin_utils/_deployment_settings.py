@@ -147,6 +147,7 @@ SETTINGS = (
 RUN_ARGUMENTS: dict[str, dict[str, Any]] = {
     "revision": {"type": "raw"},
     "description": {"type": "str"},
+    "automatic_rollback": {"type": "bool", "default": False},
     "rollout": {"type": "str", "choices": ["window", "batches"], "default": "window"},
 }
 
@@ -156,7 +157,8 @@ class Settings:
     """What a deployment is made with, after variables, the group's settings and the defaults have been put together.
 
     C(recorded) are the settings that go into the deployment's C(options), by their names; C(secrets) are arguments
-    that go nowhere, see secrets_of().
+    that go nowhere, see secrets_of(); C(automatic_rollback) says that a later play of the same run makes the rollback
+    when it is due.
     """
 
     group: str
@@ -171,6 +173,7 @@ class Settings:
     rollout: str
     event_options: dict[str, Any]
     not_supported: list[str]
+    automatic_rollback: bool
     recorded: dict[str, Any]
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -205,6 +208,7 @@ class Settings:
         return {
             **self.recorded,
             "rollout": self.rollout,
+            "automatic_rollback": self.automatic_rollback,
             "event_options": self.event_options,
             "deployment_group": self.group,
             "request_digest": self.request_digest,
@@ -265,6 +269,7 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
         rollout=str(arguments.get("rollout") or "window"),
         event_options={name: chosen[name] for name in EVENT_OPTIONS if chosen[name] is not None},
         not_supported=[name for name in NOT_SUPPORTED_AND_NEEDED + NOT_SUPPORTED if effective.get(name)],
+        automatic_rollback=bool(arguments.get("automatic_rollback")),
         recorded={**recorded, "aws": aws} if aws else recorded,
         secrets=secrets_of(arguments),
     )
@@ -308,5 +313,6 @@ def settings_of(deployment: Deployment) -> Settings:
         rollout=str(options.get("rollout") or "window"),
         event_options=dict(options.get("event_options") or {}),
         not_supported=[],
+        automatic_rollback=False,
         recorded=recorded,
     )

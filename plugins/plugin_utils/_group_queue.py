@@ -14,7 +14,8 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import owner_of
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import owner_of, read_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import rollback_due
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import ActiveDeployment
@@ -181,7 +182,25 @@ def _obstacle(tx: Transaction, group_id: str, queue: list[Row], owner: Owner) ->
     active = tx.row("SELECT * FROM deployments WHERE deployment_group_id = %s AND complete_time IS NULL", (group_id,))
     if active is not None and not is_dead(owner_of(active), active["heartbeat"], tx.now):
         return Obstacle(active["deployment_id"], owner_of(active), ahead)
-    return Obstacle(None, owner_of(queue[0]), ahead) if ahead else None
+    if ahead:
+        return Obstacle(None, owner_of(queue[0]), ahead)
+    return _rollback_to_come(tx, group_id)
+
+
+def _rollback_to_come(tx: Transaction, group_id: str) -> Obstacle | None:
+    """A rollback is a part of the deployment before it: wait for it while the run that makes it lives."""
+    latest = tx.row(
+        "SELECT * FROM deployments WHERE deployment_group_id = %s ORDER BY create_time DESC, deployment_id LIMIT 1",
+        (group_id,),
+    )
+    if latest is None or latest["status"] not in ("Failed", "Stopped"):
+        return None
+    deployment = read_deployment(tx, latest["deployment_id"], with_order=False)
+    if not deployment.options.get("automatic_rollback") or not rollback_due(deployment):
+        return None
+    if is_dead(deployment.owner, deployment.heartbeat, tx.now):
+        return None
+    return Obstacle(deployment.deployment_id, deployment.owner, 0)
 
 
 def _queue(tx: Transaction, group_id: str) -> list[Row]:

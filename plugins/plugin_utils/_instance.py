@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import posixpath
 import shlex
 import time
@@ -27,7 +28,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follow
     read_event_log,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import is_address
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_signal import StopSignal
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_signal import StopSignal, told_in_the_meantime
 
 MODULE = "agentless.codedeploy.lifecycle_events"
 RECONNECT_PAUSE = 2.0
@@ -69,17 +70,21 @@ class Instance:
         parameters: dict[str, Any],
         listener: EventListener,
         stop_requested: Callable[[], bool] = lambda: False,
+        stop_requested_apart: Callable[[], bool] | None = None,
     ) -> dict[str, Any]:
         """Run lifecycle events and wait for their end.
 
         :param parameters: of the module M(agentless.codedeploy.lifecycle_events).
         :param listener: called with every event that ends while they are being followed.
         :param stop_requested: asked in the meantime; then the instance is told to start no further event.
+        :param stop_requested_apart: the same, for another thread, while the module's call goes on.
         :returns: the module's result with C(status) C(Succeeded), C(Failed) or C(Stopped).
         :raises InstanceError: when the module refuses (lock, agent, parameters).
         :raises AnsibleConnectionFailure: when the instance is not reachable (any more).
         """
-        result = self.start_events(parameters)
+        log = self._event_log(parameters["deployment_group_id"], parameters["deployment_id"])
+        with told_in_the_meantime(stop_requested_apart, lambda: _tell_stop(_apart(self._action), log)):
+            result = self.start_events(parameters)
         if result["status"] == "InProgress":
             result = self._follow(parameters, result, listener, stop_requested)
         return result
@@ -165,19 +170,28 @@ class Instance:
         listener: EventListener,
         stop_requested: Callable[[], bool],
     ) -> dict[str, Any]:
-        signal = StopSignal(stop_requested, lambda: self._tell_stop(str(started["events_log"])))
+        signal = StopSignal(stop_requested, lambda: _tell_stop(self._action, str(started["events_log"])))
         lines = follow(self._raw, started, self._lock(parameters["deployment_group_id"]), self._reset, signal.wait)
         return followed(lines, started, listener)
-
-    def _tell_stop(self, events_log: str) -> bool:
-        path = posixpath.join(posixpath.dirname(events_log), "stop")
-        answer = self._action._low_level_execute_command(f"touch {shlex.quote(path)}")
-        return bool(answer["rc"] == 0)
 
     def _reset(self) -> None:
         reset = getattr(self._action._connection, "reset", None)
         if reset is not None:
             reset()
+
+
+def _tell_stop(action: ActionBase, events_log: str) -> bool:
+    path = posixpath.join(posixpath.dirname(events_log), "stop")
+    answer = action._low_level_execute_command(f"touch {shlex.quote(path)}")
+    return bool(answer["rc"] == 0)
+
+
+def _apart(action: ActionBase) -> ActionBase:
+    """Return an action that another thread may use: a connection keeps the command that it runs in its plugins."""
+    apart = copy.copy(action)
+    apart._connection = copy.copy(action._connection)
+    apart._connection.become = copy.copy(action._connection.become)
+    return apart
 
 
 def parsed_appspec(required: dict[str, Any]) -> dict[str, Any]:

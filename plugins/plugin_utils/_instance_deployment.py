@@ -34,7 +34,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision imp
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_signal import stopped_message
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 2.0
@@ -125,7 +125,14 @@ class InstanceDeployment:
         if self._stop_requested():
             events = [{"lifecycle_event_name": name, "status": "Skipped"} for name in parameters["events"]]
             return {"status": "Stopped", "events": events, "failed_event": None}
-        return self._instance.run_events(parameters, self._on_event, self._stop_requested)
+        # A connection to the record belongs to the thread that opened it.
+        apart = open_store(self._store.location)
+        return self._instance.run_events(
+            parameters,
+            self._on_event,
+            self._stop_requested,
+            lambda: stop_requested(apart, self._deployment.deployment_id),
+        )
 
     def _stop_requested(self) -> bool:
         return stop_requested(self._store, self._deployment.deployment_id)

@@ -81,7 +81,8 @@ class Deployment:
     ``total`` is the size of the whole group, ``window`` how many may be out of service at once, ``batch_size`` the
     same but not more than the deployment has instances; ``order`` lists the deployment's instances as they are to be
     started.
-    ``abandoned`` is set by create_deployment() alone.
+    ``abandoned`` is set by create_deployment() alone. ``stop_rollback`` is StopDeployment's autoRollbackEnabled:
+    whether it is to be rolled back after it was stopped, None when nobody said.
     """
 
     deployment_id: str
@@ -113,6 +114,7 @@ class Deployment:
     owner: Owner
     heartbeat: float
     abandoned: Abandoned | None = None
+    stop_rollback: bool | None = None
 
     @property
     def active(self) -> bool:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import Obstacle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Revision, Target
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import STATUS_PLAYBOOK, indented
@@ -49,6 +50,17 @@ def created_text(deployment: Deployment, location: str, forks: int) -> str:
     if forks < at_once:
         lines.append(f"  {at_once} instances may be in work at once, forks allows {forks}: pass --forks {at_once}")
     return "\n".join(lines)
+
+
+def waiting_text(deployment_group_name: str, obstacle: Obstacle) -> str:
+    """Say whom a run waits for that wants to deploy to a busy group."""
+    ahead = f"; {obstacle.ahead} before this one" if obstacle.ahead else ""
+    if obstacle.deployment_id is None:
+        return f"Waiting for the deployment group {deployment_group_name}: next is {obstacle.owner}{ahead}"
+    return (
+        f"Waiting for the deployment group {deployment_group_name}: {obstacle.deployment_id} is active, run by "
+        f"{obstacle.owner}{ahead}"
+    )
 
 
 def verdict_text(deployment: Deployment, targets: Sequence[Target], inventory: str) -> str:

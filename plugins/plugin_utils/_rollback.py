@@ -2,15 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Automatic rollback: when is it due, of which revision, on which instances."""
+"""Automatic rollback: of which revision, on which instances, and those that were missed."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Fleet, prepare, record
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import CREATOR, rollback_due
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import Settings
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     get_targets,
@@ -22,20 +21,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight im
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Target
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import LAST_SUCCESSFUL
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
-
-CREATOR = "codeDeployRollback"
-EVENT_OF_STATUS = {"Failed": "DEPLOYMENT_FAILURE", "Stopped": "DEPLOYMENT_STOP_ON_REQUEST"}
-
-
-def rollback_due(deployment: Deployment) -> bool:
-    """Say whether a deployment that has ended is to be rolled back (AutoRollbackConfiguration).
-
-    A rollback that fails is not rolled back again: that would deploy the same revision.
-    """
-    configuration: Mapping[str, Any] = deployment.options.get("auto_rollback_configuration") or {}
-    event = EVENT_OF_STATUS.get(deployment.status)
-    wanted = configuration.get("enabled", True) and event in (configuration.get("events") or [])
-    return bool(wanted and deployment.creator != CREATOR and not deployment.rollback_info)
 
 
 def roll_back(store: Store, failed: Deployment, settings: Settings, fleet: Fleet, run: Owner) -> Deployment:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import rollback_due
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     abandon,
     get_deployment,
@@ -23,14 +24,28 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import STATUS_PLAYBOOK
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
+Reason = Literal["request", "alarm"]
+REASONS = {
+    "request": ("MANUAL_STOP", "The deployment was stopped by a user."),
+    "alarm": (
+        "ALARM_ACTIVE",
+        "One or more alarms have been activated according to the alarm configuration of the deployment group.",
+    ),
+}
+ROLLBACK_PLAYBOOK = "ansible-playbook agentless.codedeploy.rollback"
+
 
 @dataclass(frozen=True)
 class Stop:
-    """What a stop has come to: StopDeployment's C(status), and the instances that are still in work."""
+    """What a stop has come to: StopDeployment's C(status), and the instances that are still in work.
+
+    :param rollback_missed: it is to be rolled back, and its controller has ended.
+    """
 
     deployment: Deployment
     status: Literal["Pending", "Succeeded"]
     in_work: list[str]
+    rollback_missed: bool = False
 
 
 def active_deployment_of(store: Store, group: str | None, application_name: str | None) -> str:
@@ -56,23 +71,44 @@ def active_deployment_of(store: Store, group: str | None, application_name: str 
     return found[0]
 
 
-def stop(store: Store, deployment_id: str, owner: Owner) -> Stop:
+def stop(
+    store: Store,
+    deployment_id: str,
+    owner: Owner,
+    rollback: bool | None = None,
+    reason: Reason = "request",
+    message: str | None = None,
+) -> Stop:
     """Stop a deployment; one whose controller is dead is ended at once.
 
+    The run that deploys rolls it back: with the reason C(alarm) when its auto_rollback_configuration has
+    DEPLOYMENT_STOP_ON_ALARM, with C(request) when it has DEPLOYMENT_STOP_ON_REQUEST.
+
     :param owner: who asks.
+    :param rollback: StopDeployment's autoRollbackEnabled; None leaves it to the deployment's settings.
+    :param reason: an alarm ends it with ALARM_ACTIVE, a request with MANUAL_STOP.
+    :param message: of its errorInformation; names the alarms that are active.
     :raises CodeDeployError: it has ended already.
     """
-    status = stop_deployment(store, deployment_id, owner)
+    code, usual = REASONS[reason]
+    status = stop_deployment(store, deployment_id, owner, rollback, code, message or usual)
     deployment = get_deployment(store, deployment_id)
-    if deployment.active and is_dead(deployment.owner, deployment.heartbeat, time.time()):
+    left = is_dead(deployment.owner, deployment.heartbeat, time.time())
+    if deployment.active and left:
         deployment, status = abandon(store, deployment_id, owner), "Succeeded"
     in_work = [target.target_id for target in get_targets(store, deployment_id, ["InProgress"])]
-    return Stop(deployment, status, in_work)
+    return Stop(deployment, status, in_work, left and rollback_due(deployment))
 
 
 def stop_text(stopped: Stop) -> str:
     """Say what a stop has come to."""
     deployment_id = stopped.deployment.deployment_id
+    if stopped.rollback_missed:
+        group = stopped.deployment.options.get("deployment_group", stopped.deployment.deployment_group_name)
+        return (
+            f"Deployment {deployment_id}: {stopped.deployment.status}. The controller that would have rolled it back "
+            f"has ended. To roll it back: {ROLLBACK_PLAYBOOK} -e deploy_group={group}"
+        )
     if stopped.status == "Succeeded":
         return f"Deployment {deployment_id}: {stopped.deployment.status}. No more lifecycle events will be started."
     return (

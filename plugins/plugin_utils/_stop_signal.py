@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
@@ -40,6 +42,36 @@ class StopSignal:
             if left <= 0:
                 return
             time.sleep(min(left, ASK_SECONDS))
+
+
+@contextlib.contextmanager
+def told_in_the_meantime(requested: Callable[[], bool] | None, tell: Callable[[], bool]) -> Iterator[None]:
+    """Pass a stop on to an instance while a call that waits for its lifecycle events keeps this process.
+
+    It is told again until the call has ended: the call's own beginning removes what an earlier one was told.
+
+    :param requested: as of StopSignal, with nothing that this thread uses; None: nobody can stop it.
+    :param tell: as of StopSignal, over a connection of its own.
+    """
+    if requested is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(ASK_SECONDS):
+            # What is wrong with the record or the connection is found, and told, by the thread that works.
+            with contextlib.suppress(Exception):
+                if requested():
+                    tell()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def stopped_message(events: list[dict[str, Any]]) -> str:

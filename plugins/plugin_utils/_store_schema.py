@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # {identity} is what a database calls a number that it counts up by itself. Times are epoch seconds, structures JSON.
 _VERSION_1 = (
@@ -163,5 +163,12 @@ _VERSION_2 = (
     """,
 )
 
-MIGRATIONS = {1: _VERSION_1, 2: _VERSION_2}
+# Why a deployment was asked to stop, and whether it is to be rolled back then (null: its settings say).
+_VERSION_3 = (
+    "ALTER TABLE deployments ADD COLUMN stop_code TEXT",
+    "ALTER TABLE deployments ADD COLUMN stop_message TEXT",
+    "ALTER TABLE deployments ADD COLUMN stop_rollback BOOLEAN",
+)
+
+MIGRATIONS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3}
 """Statements that lead from the version before to each version."""

@@ -20,14 +20,22 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_t
     DeploymentTask,
     created_result,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group, is_registered
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    Obstacle,
+    get_group,
+    leave_group_queue,
+    wait_for_group,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import same_controller
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import is_registered
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for_group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import deployment_of_run, plan_of_preparation
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
     created_text,
     missed_rollback_text,
+    waiting_text,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import missed_rollback
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
@@ -53,13 +61,33 @@ def create(task: DeploymentTask) -> dict[str, Any]:
     try:
         joined = deployment_of_run(task.store, settings, task.run)
         if joined is None:
-            return _create_new(task, settings)
+            return _create_in_turn(task, settings)
     except (CodeDeployError, PreflightError):
         # Strategies that know no run_once let several hosts come here at once: one creates it, the others join.
         joined = deployment_of_run(task.store, settings, task.run)
         if joined is None:
             raise
     return created_result(task.store, joined, changed=False)
+
+
+def _create_in_turn(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
+    """Create the deployment, before that wait for the group when that is wanted and it is busy."""
+    seconds, group_id = task.arguments["wait_for_group"], settings.deployment_group_id
+    if not seconds or task.check_mode:
+        return _create_new(task, settings)
+
+    def tell(obstacle: Obstacle) -> None:
+        if same_controller(obstacle.owner, task.run):
+            message = f"The deployment group {settings.deployment_group_name!r} is busy with what this run deploys."
+            raise CodeDeployError(message, "DeploymentLimitExceeded")
+        task.display.display(waiting_text(settings.deployment_group_name, obstacle))
+
+    wait_for_group(task.store, group_id, settings.deployment_group_name, task.run, seconds, tell)
+    try:
+        # What was read before the wait is out of date after it.
+        return _create_new(task, settings)
+    finally:
+        leave_group_queue(task.store, group_id, task.run)
 
 
 def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:

@@ -11,7 +11,10 @@ from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._conclude_deployment import conclude_in_play
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import fleet_of
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import refuse_rollback
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import (
+    refuse_rollback,
+    rollback_due,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import secrets_of, settings_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import (
     DeploymentTask,
@@ -25,7 +28,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deplo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import (
     perhaps_running,
     roll_back,
-    rollback_due,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import configured_forks
 

@@ -31,7 +31,7 @@ def stop_deployment_of(task: DeploymentTask) -> dict[str, Any]:
     require_for(store, "StopDeployment", deployment)
     if task.check_mode:
         return {"changed": deployment.active, "deployment_id": deployment_id, "status": deployment.status}
-    stopped = stop(store, deployment_id, task.run)
+    stopped = stop(store, deployment_id, task.run, arguments["rollback"])
     task.display.display(stop_text(stopped))
     return {
         "changed": True,

@@ -17,7 +17,6 @@ from support.record import deployments, status, statuses
 
 DEPLOY = "agentless.codedeploy.deploy"
 ON_FAILURE = {"enabled": True, "events": ["DEPLOYMENT_FAILURE"]}
-ON_STOP = {"enabled": True, "events": ["DEPLOYMENT_STOP_ON_REQUEST"]}
 FAILS_ON_WEB2 = 'case "$0" in *web2*) exit 1;; esac'
 Fleets = Callable[..., LocalFleet]
 
@@ -105,15 +104,16 @@ def test_rollback_of_what_was_stopped(controller: Controller, local_fleet: Fleet
         fleet.inventory(),
         deploy_group="web",
         deploy_revision=two.folder,
-        deploy_poll_after=0,
-        deploy_auto_rollback_configuration=ON_STOP,
+        deploy_poll_after=120,
     )
     running = controller.start("ansible-playbook", *arguments)
     try:
         while not started.exists():
             assert running.poll() is None, running.communicate()[0]
             time.sleep(0.05)
-        stop = controller.run("ansible-playbook", "agentless.codedeploy.stop", "-e", "deploy_group=web")
+        # Another controller with the same record, and with no group of this name in its inventory.
+        arguments = ["agentless.codedeploy.stop", "-e", "deploy_group=web", "-e", "stop_rollback=true"]
+        stop = controller.run("ansible-playbook", *arguments, HOME=str(tmp_path / "elsewhere"))
         assert stop.rc == 0, str(stop)
         logs = fleet.deployment_root("web1").glob(f"*/{deployments(controller)[0]['deploymentId']}/events.jsonl")
         marker = next(logs).parent / "stop"

@@ -50,7 +50,7 @@ class Held:
         return " ".join("".join(self.process.communicate()).split())
 
 
-@pytest.mark.parametrize("poll_after", [0, 2])
+@pytest.mark.parametrize("poll_after", [0, 120])
 def test_stop_between_two_events(controller: Controller, local_fleet: Fleets, tmp_path: Path, poll_after: int) -> None:
     fleet = local_fleet(3)
     held = Held(controller, fleet, tmp_path, "BeforeInstall", deploy_poll_after=poll_after)

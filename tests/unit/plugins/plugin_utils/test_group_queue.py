@@ -15,6 +15,7 @@ import pytest
 from support.deployments import ELSEWHERE, GONE, GROUP_ID, deploy, request
 from support.processes import in_processes
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import refuse_rollback
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     ActiveDeployment,
     GroupAwaited,
@@ -105,6 +106,22 @@ def test_a_rollback_goes_first(store: Store) -> None:
     rollback = create_deployment(store, request("a", rollback_of=failed.deployment_id))
     assert ask_for_group(store, GROUP_ID, ELSEWHERE) == Obstacle(rollback.deployment_id, rollback.owner, 0)
     assert names(store) == [ELSEWHERE.host]
+
+
+def test_a_rollback_that_is_to_come_is_waited_for_while_its_run_lives(store: Store) -> None:
+    settings = {"automatic_rollback": True, "auto_rollback_configuration": {"events": ["DEPLOYMENT_FAILURE"]}}
+    failed = deploy(store, request("a", options=settings), failing="a")
+    assert ask_for_group(store, GROUP_ID, ELSEWHERE) == Obstacle(failed.deployment_id, failed.owner, 0)
+    refuse_rollback(store, failed.deployment_id, "there is nothing to go back to")
+    assert ask_for_group(store, GROUP_ID, ELSEWHERE) is None
+    leave_group_queue(store, GROUP_ID, ELSEWHERE)
+    # A role in somebody's own play makes none, and neither does a run that has ended.
+    assert ask_for_group(store, GROUP_ID, ELSEWHERE) is None
+    alone = {**settings, "automatic_rollback": False}
+    for wanted in (request("a", options=alone, owner=ELSEWHERE), request("a", options=settings, owner=GONE)):
+        leave_group_queue(store, GROUP_ID, ELSEWHERE)
+        deploy(store, wanted, failing="a")
+        assert ask_for_group(store, GROUP_ID, ELSEWHERE) is None
 
 
 def test_who_does_not_ask_any_more_loses_the_place(store: Store) -> None:
