@@ -59,6 +59,7 @@ def test_every_setting_of_a_group_can_be_overridden() -> None:
         "str": ["OVERWRITE", "RETAIN"],
         "raw": ["a", "b"],
         "bool": [True, False],
+        "int": [1, 0],
         "dict": [{"a": 1}, {}],
         "list": [["a"], []],
     }
