@@ -109,11 +109,12 @@ def _plan(
         path = mapping.expand(entry["object"], "permissions[%d].object" % number)
         if path is not None:
             rules.apply(number, entry, path)
-    if not plan.problems:
-        Decisions(plan).decide()
-        check_aliases(plan)
-        check_room(plan)
-        _check_tools(plan)
+    # With problems it goes on all the same, for everything that is wrong is to be told at once.
+    plan.partial = bool(plan.problems)
+    Decisions(plan).decide()
+    check_aliases(plan)
+    check_room(plan, instructions.directory)
+    _check_tools(plan)
     if plan.problems:
         raise InstallError(plan.problems, plan)
     if dry_run and os.path.exists(instructions.journal):

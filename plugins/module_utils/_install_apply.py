@@ -119,7 +119,7 @@ class Installation:
             self.written[path] = records
         set_acls(self.acls)
         for path, folder in reversed(list(plan.folders.items())):
-            if folder.state == NEW and folder.rule is not None:
+            if folder.state == NEW and (folder.rule is not None or folder.through):
                 _path, mode, uid, gid, acl = folder.wanted
                 journal_file.set_attributes(self.physical[path], [mode, uid, gid, None])
                 if acl:

@@ -44,10 +44,12 @@ class Folder:
     setgid folder. C(copies) maps a name to C((source folder, how the record of an unchanged copy begins or None, lstat
     of the source or None when the copy is there already, text of a symbolic link or None, real
     path when it is not real/name)). C(listing): the listing of
-    the copies that are there already, all that are not symbolic links.
+    the copies that are there already, all that are not symbolic links. C(rule) is its own, C(rules) has those of names
+    in it, C(through) what rules of symbolic links say of these names, and of itself as V("").
     """
 
     __slots__ = ("path", "real", "state", "copies", "listing", "subfolders", "rule", "rules", "inherit", "wanted") + (
+        "through",
         "_left",
     )
 
@@ -61,6 +63,7 @@ class Folder:
         self.subfolders: Set[str] = set()
         self.rule: Any = None
         self.rules: Dict[str, Any] = {}
+        self.through: Dict[str, List[Any]] = {}
         self.wanted: Any = None
         self._left: Optional[Set[str]] = None
 

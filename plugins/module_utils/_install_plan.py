@@ -25,7 +25,11 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree
     exists,
     is_folder,
     join,
+    lstat,
 )
+
+#: Bytes that a file takes in cleanup file, install.json and manifest together, and how many files these are.
+RECORD, RECORDS = 512, 8
 
 
 class InstallError(Exception):
@@ -67,8 +71,9 @@ class InstallPlan:
     """What Install will do.
 
     C(writes), C(records): per folder path, the files to write and the records of those that stay. C(attributes):
-    folders that stay with another mode, owner or ACL. C(later): rules of symbolic links, which are followed, so they
-    come when everything is in place. C(removed_files), C(removed_folders): real paths of what goes.
+    folders that stay with another mode, owner or ACL. C(later): real paths and rules for what can be changed only when
+    everything is in place, see C(LinkRules). C(removed_files), C(removed_folders): real paths of what goes.
+    C(partial): some of it could not be planned, for its C(problems).
     """
 
     def __init__(self, mapping: FileMapping, previous: PreviousFiles, old_contexts: List[List[Any]]) -> None:
@@ -77,6 +82,7 @@ class InstallPlan:
         self.previous = previous
         self.conflicting = mapping.conflicting
         self.problems = mapping.problems
+        self.partial = False
         self.warnings: List[str] = []
         self.archive = mapping.archive
         self.writes: Dict[str, List[Write]] = {}
@@ -130,6 +136,10 @@ class Decisions:
 
     def decide(self) -> None:
         """Fill the plan in."""
+        if any(_leads_on(folder, name) for folder in self.plan.folders.values() for name in folder.rules):
+            from ansible_collections.agentless.codedeploy.plugins.module_utils._install_links import LinkRules
+
+            LinkRules(self.plan).assign()
         for folder in self.plan.folders.values():
             if folder.made:
                 self._folder(folder)
@@ -148,7 +158,7 @@ class Decisions:
         # What the listing leaves is written: of the files that were there, it has all that stay.
         known = previous.files.get(folder.real, {}) if folder.listing is not None else previous.records(folder.real)
         prior = known if folder.state != NEW else {}
-        special, before = bool(self.uid or folder.rules), prior.get
+        special, before = bool(self.uid or folder.rules or folder.through), prior.get
         for name, (source, proof, status, text, target) in folder.copies.items():
             if status is None:
                 continue
@@ -176,10 +186,6 @@ class Decisions:
     ) -> None:
         """Decide about a symbolic link, a file with permissions, one that is written elsewhere, or without root."""
         source, proof, _status, text, target = folder.copies[name]
-        rule = folder.rules.get(name)
-        if rule is not None and (text is not None or target is not None):
-            self.plan.later.append((join(folder.path, name), rule))
-            rule = None
         if text is not None:
             if there == "l " + text:
                 records[name] = there
@@ -188,9 +194,10 @@ class Decisions:
             return
         mode, uid, gid = self._owned(status)
         acl: List[str] = []
-        if rule is not None:
-            mode, uid, gid = rule.attributes(mode, uid, gid, False)
-            acl = rule.acl(mode)
+        rule = folder.rules.get(name) if target is None else None
+        for each in _in_order(rule, folder.through.get(name)):
+            mode, uid, gid = each.attributes(mode, uid, gid, False)
+            acl = each.acl(mode)
         sha256 = proof[2:66] if proof else None
         wanted = (stat.S_IFREG | shown_mode(mode, acl), uid, gid)
         if there and there.startswith(wanted_record(sha256 or there[2:66], *wanted)) and record_acls(there) == acl:
@@ -219,9 +226,9 @@ class Decisions:
             gid = folder.inherit
         acl: List[str] = []
         uid = self.uid
-        if folder.rule is not None:
-            mode, uid, gid = folder.rule.attributes(mode, uid, gid, True)
-            acl = folder.rule.acl(mode)
+        for rule in _in_order(folder.rule, folder.through.get("")):
+            mode, uid, gid = rule.attributes(mode, uid, gid, True)
+            acl = rule.acl(mode)
         folder.wanted = Attributes(folder.real, mode, uid, gid, acl)
         if folder.state != KEPT:
             return
@@ -255,16 +262,34 @@ class Decisions:
                 self.plan.removed_folders.append(real)
 
 
-def check_room(plan: InstallPlan) -> None:
+def _leads_on(folder: Folder, name: str) -> bool:
+    """Whether a rule for a name is about something else, which is behind a symbolic link."""
+    return folder.copies[name][3] is not None or folder.copies[name][4] is not None
+
+
+def _in_order(rule: Optional[Rule], through: Optional[List[Rule]]) -> List[Rule]:
+    """Return the rules for one object in the order in which C(permissions) has them."""
+    rules = ([rule] if rule is not None else []) + (through or [])
+    return sorted(rules, key=lambda rule: rule.number)
+
+
+def check_room(plan: InstallPlan, instructions_directory: str) -> None:
     """Add the problems of writing where the plan writes: no permission, read-only, not enough space or inodes."""
     needed: Dict[int, List[Any]] = {}
-    for path, writes in plan.writes.items():
-        real = plan.folders[path].real
-        while not is_folder(real):
-            real = os.path.dirname(real)
-        wanted = needed.setdefault(os.stat(real).st_dev, [real, 0, 0])
-        wanted[1] += sum((write.size + 4095) & ~4095 for write in writes)
-        wanted[2] += len(writes) + 1
+
+    def need(path: str, size: int, files: int) -> None:
+        while not is_folder(path):
+            path = os.path.dirname(path)
+        wanted = needed.setdefault(os.stat(path).st_dev, [path, 0, 0])
+        wanted[1] += size
+        wanted[2] += files
+
+    for path, folder in plan.folders.items():
+        writes = plan.writes.get(path, ())
+        if writes or folder.state == NEW:
+            need(folder.real, sum((write.size + 4095) & ~4095 for write in writes), len(writes) + 1)
+    if plan.writes:
+        need(instructions_directory, RECORD * sum(len(folder.copies) for folder in plan.folders.values()), RECORDS)
     for real, size, files in needed.values():
         room = os.statvfs(real)
         free = room.f_bfree if not os.geteuid() else room.f_bavail
@@ -276,12 +301,38 @@ def check_room(plan: InstallPlan) -> None:
             plan.problems.append(
                 "files: %d inodes are needed on the file system of %s, %d are free" % (files, real, room.f_ffree)
             )
-    changed = {folder.real for path, folder in plan.folders.items() if path in plan.writes and folder.state != NEW}
-    changed |= {os.path.dirname(folder.real) for folder in plan.folders.values() if folder.state == NEW}
-    changed |= {os.path.dirname(path) for path in plan.removed_files + plan.removed_folders}
+    _check_access(plan)
+
+
+def _check_access(plan: InstallPlan) -> None:
+    """Add a problem for each folder in which this user may not do what is planned."""
+    taken = plan.removed_files + plan.removed_folders
+    changed: Dict[str, List[str]] = {os.path.dirname(path): [] for path in taken}
+    for path, folder in plan.folders.items():
+        if folder.state == NEW:
+            changed.setdefault(os.path.dirname(folder.real), [])
+        elif path in plan.writes:
+            taken = taken + [join(folder.real, write.name) for write in plan.writes[path] if write.target is None]
+            changed.setdefault(folder.real, [])
+        for target in [write.target for write in plan.writes.get(path, ()) if write.target]:
+            changed.setdefault(os.path.dirname(target), [])
+            taken = taken + [target]
+    uid = os.geteuid()
+    for path in taken if uid else ():
+        changed[os.path.dirname(path)].append(path)
     for real in sorted(changed):
-        if is_folder(real) and not os.access(real, os.W_OK | os.X_OK):
+        status = lstat(real)
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            continue
+        if not os.access(real, os.W_OK | os.X_OK, effective_ids=True):
             plan.problems.append("files: %s cannot be written; check its owner, its mode and its mount" % real)
+        elif status.st_mode & stat.S_ISVTX and status.st_uid != uid:
+            foreign = [there for there in map(lstat, changed[real]) if there is not None and there.st_uid != uid]
+            if foreign:
+                plan.problems.append(
+                    "files: in %s only owners may replace files (sticky bit), and %d of them are another user's"
+                    % (real, len(foreign))
+                )
 
 
 def check_aliases(plan: InstallPlan) -> None:

@@ -15,7 +15,6 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_perm
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import join, lstat
 
 CHUNK = 1024 * 1024
-MOST_LINKS = 40
 NO_CHANGE: Dict[str, List[Any]] = {
     "added": [],
     "replaced": [],
@@ -55,11 +54,11 @@ def removed_files(plan: Any) -> List[str]:
 def report(plan: Any) -> Dict[str, List[Any]]:
     """Return the lists of RV(plan.files) of M(agentless.codedeploy.lifecycle_events).
 
-    :param plan: an C(InstallPlan); one with problems may have decided nothing yet, then only conflicts are listed.
+    :param plan: an C(InstallPlan); of one that is partial only conflicts are listed.
     """
     lists: Dict[str, List[Any]] = {name: [] for name in NO_CHANGE}
     lists["conflicting"] = sorted(map(shown, plan.conflicting))
-    if plan.problems and not plan.writes and not plan.records:
+    if plan.partial:
         return lists
     for path, real, write, there in planned_writes(plan):
         if there is None:
@@ -131,11 +130,13 @@ def _folder_reasons(item: Any) -> List[str]:
 def _changed_through_links(plan: Any) -> List[Tuple[str, bool, List[str]]]:
     """Return path, whether it is a folder, and reasons for what no deployment made and a link's rule changes."""
     latest: Dict[str, Tuple[int, int, int]] = {}
-    for path, rule in plan.later:
-        target = _target(plan, path, MOST_LINKS)
-        if target is None or target in plan.folders or _copy(plan, target) is not None:
+    own = {folder.real for folder in plan.folders.values() if folder.made}
+    if plan.later:
+        copies = ((folder.real, item) for folder in plan.folders.values() for item in folder.copies.items())
+        own.update(copy[4] or join(real, name) for real, (name, copy) in copies)
+    for real, rule in plan.later:
+        if real in own:
             continue
-        real = os.path.realpath(target)
         status = os.lstat(real)
         before = latest.get(real, (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid))
         mode, uid, gid = rule.attributes(*before, is_folder=stat.S_ISDIR(status.st_mode))
@@ -148,30 +149,3 @@ def _changed_through_links(plan: Any) -> List[Tuple[str, bool, List[str]]]:
         if reasons:
             found.append((real, stat.S_ISDIR(status.st_mode), reasons))
     return found
-
-
-def unmet_rules(plan: Any) -> List[str]:
-    """Return a problem for each rule of C(permissions) for a symbolic link that will lead to nothing."""
-    return [
-        f"{rule.key}: {path} would be a symbolic link to nothing, which can be given no mode and no owner"
-        for path, rule in plan.later
-        if _target(plan, path, MOST_LINKS) is None
-    ]
-
-
-def _copy(plan: Any, path: str) -> Any:
-    """Return what is planned for a path that is a file or a symbolic link of the revision."""
-    parent, name = os.path.split(path)
-    folder = plan.folders.get(parent)
-    return None if folder is None else folder.copies.get(name)
-
-
-def _target(plan: Any, path: str, links: int) -> Optional[str]:
-    """Return where a path will lead once the plan is carried out; V(None) when that is nowhere."""
-    copy = _copy(plan, path)
-    if path in plan.folders or (copy is not None and copy[3] is None):
-        return path
-    if copy is None:
-        return path if path not in plan.removed and os.path.exists(path) else None
-    target = os.path.normpath(os.path.join(os.path.dirname(path), copy[3]))
-    return _target(plan, target, links - 1) if links > 0 else None

@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_diff import Differences
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_report import report, unmet_rules
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_report import report
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import (
     HOOK_EVENTS,
     OF_PREVIOUS_REVISION,
@@ -179,7 +179,6 @@ class PlannedEvents:
         plan = self._revision.plan(lifecycle.paths.archive, spec, dry_run=True)
         self.files = report(plan)
         self.warnings.extend("Install: " + self._from_bundle(text) for text in plan.warnings)
-        self._problems("Install", unmet_rules(plan))
         if self._wants_diff:
             root = lifecycle.options.get("destination_root") or "/"
             self._diff = Differences(plan, self._wants_diff["limit"], self._wants_diff["private"], root).collect()

@@ -24,12 +24,19 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_pr
 NAMES = st.sampled_from(["a", "b", "c ", "e\n", os.fsdecode(b"\xff"), "g*"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 FILES = st.tuples(st.just("mode"), st.sampled_from([0o644, 0o755, 0o600]), st.sampled_from(["one", "two", ""]))
-ENTRIES = st.one_of(st.none(), FILES, st.tuples(st.just("link"), st.sampled_from(["a", "nowhere"])))
-PERMISSIONS = st.one_of(
-    st.just([]),
+LINKS = st.sampled_from(["a", "b", "b/a", "../a", "nowhere"])
+ENTRIES = st.one_of(st.none(), FILES, st.tuples(st.just("link"), LINKS))
+PERMISSIONS = st.lists(
     st.fixed_dictionaries(
-        {"mode": st.sampled_from(["700", "711"]), "type": st.sampled_from([["file"], ["directory"]])}
+        {
+            "below": st.sampled_from(["", "", "/b"]),
+            "pattern": st.sampled_from(["**", "a", "b", "c *"]),
+            "mode": st.sampled_from(["700", "711", None]),
+            "owner": st.sampled_from([None, None, "daemon"]) if os.geteuid() == 0 else st.none(),
+            "type": st.sampled_from([["file"], ["directory"], ["file", "directory"]]),
+        }
     ),
+    max_size=3,
 )
 # What others do to installed files.
 DRIFTS: dict[str, Callable[[Path], Any]] = {
@@ -53,9 +60,12 @@ def trees(draw: Any, size: int = 8) -> Tree:
     return tree
 
 
-def rules(made: Instance, values: Any) -> list[dict[str, Any]]:
+def rules(made: Instance, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the ``permissions`` of an AppSpec."""
-    return [permission(made.destination, **values)] if values else []
+    return [
+        permission(str(made.destination) + entry["below"], **{key: entry[key] for key in entry if key != "below"})
+        for entry in entries
+    ]
 
 
 def named(lists: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -92,7 +102,26 @@ def instance() -> Iterator[Instance]:
     old={},
     new={"b": ("link", "a")},
     foreign={"a": "one"},
-    permissions=([], {"mode": "700", "type": ["file"]}),
+    permissions=([], [{"below": "", "mode": "700", "type": ["file"]}]),
+    behavior="DISALLOW",
+    drift=[],
+)
+@example(
+    old={"a": "one", "b": ("link", "a")},
+    new={"a": "one", "b": ("link", "a")},
+    foreign={},
+    permissions=(
+        [],
+        [{"below": "", "pattern": pattern, "mode": mode} for pattern, mode in (("b", "711"), ("a", None))],
+    ),
+    behavior="DISALLOW",
+    drift=[],
+)
+@example(
+    old={"b/c ": "one", "a": ("link", "b")},
+    new={"b/c ": "two", "a": ("link", "b/c ")},
+    foreign={},
+    permissions=([], [{"below": "", "pattern": "a", "mode": "700"}]),
     behavior="DISALLOW",
     drift=[],
 )

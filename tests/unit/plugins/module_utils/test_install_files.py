@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.install_trees import Instance, Tree, snapshot
+from support.install_trees import Instance, Tree, permission, snapshot
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import manifest
 from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
@@ -477,9 +478,83 @@ class TestRoom:
         assert "bytes are needed on the file system" in problem
 
 
-def problems_without_reading(instance: Instance, archive: Path) -> list[str]:
+class TestAllProblems:
+    """Whatever can be known before the first change is in one message, and nothing was touched."""
+
+    def test_of_every_kind(self, instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", "/nonexistent")
+        tree: Tree = {"a": "1", "big": "1", "d/x": "1", "link": ("link", "nowhere"), "acl": "1", "context": "1"}
+        archive = instance.archive("one", tree)
+        room = os.statvfs(instance.destination)
+        os.truncate(archive / "big", room.f_bfree * room.f_frsize + (1 << 30))
+        (instance.destination / "a").write_text("somebody else's")
+        (instance.destination / "file").write_text("1")
+        (instance.destination / "one").mkdir()
+        (instance.destination / "alias").symlink_to("one")
+        there = instance.destination
+        files = [("/", there), ("gone", there), ("a", there / "file"), ("../x", there), ("a", "~/x"), ("d/x", there)]
+        files += [("d/x", there), ("d/x", there / "one"), ("d/x", there / "alias")]
+        context = {"user": None, "type": "t", "range": None}
+        entries = [
+            permission(there / "x", owner="nosuchuser", group="nosuchgroup"),
+            permission(there / "link", mode="600"),
+            permission(there / "acl", acls=["user:nobody:r--"]),
+            permission(there / "context", context=context),
+            permission(there / "x", mode="600"),
+        ]
+        before = instance.installed(times=True)
+        found = problems_without_reading(instance, archive, instance.spec(entries, files))
+        assert instance.installed(times=True) == before
+        assert not os.path.exists(instance.instructions.directory)
+        for text in (
+            "/a already exists and no deployment of this group made it",
+            "files[1].source: gone is not in the revision",
+            "is a file; destination must be a folder",
+            "leads out of the revision",
+            "'~' stands for no folder here",
+            "are both for",
+            "are the same path",
+            "no user named 'nosuchuser'",
+            "no group named 'nosuchgroup'",
+            "already has its permissions from permissions[0]",
+            "would be a symbolic link to nothing",
+            "needs the command setfacl",
+            "needs the command semanage",
+            "needs the command restorecon",
+            "bytes are needed on the file system",
+        ):
+            assert [problem for problem in found if text in problem], (text, found)
+        assert len(found) == 15
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+    def test_of_a_user_who_may_not_write(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            instance = Instance(Path(name))
+            instance.root.chmod(0o755)
+            archive = instance.archive("one", {"locked/a": "1", "locked/b": "1", "sticky/theirs": "1", "new/a": "1"})
+            for folder, mode in (("locked", 0o755), ("sticky", 0o1777)):
+                (instance.destination / folder).mkdir()
+                (instance.destination / folder).chmod(mode)
+            (instance.destination / "sticky" / "theirs").write_text("1")
+            entry = permission(instance.destination / "new", owner="root")
+            os.seteuid(1)
+            try:
+                found = problems(instance, archive, instance.spec([entry]), "OVERWRITE")
+            finally:
+                os.seteuid(0)
+            there, check = instance.destination, "check its owner, its mode and its mount"
+            sticky = f"in {there}/sticky only owners may replace files (sticky bit), and 1 of them are another user's"
+            assert sorted(found) == [
+                f"files: {there} cannot be written; {check}",
+                f"files: {there}/locked cannot be written; {check}",
+                f"files: {sticky}",
+                "permissions[0].owner: only root may give files to 'root'; deploy with become",
+            ]
+
+
+def problems_without_reading(instance: Instance, archive: Path, *arguments: Any) -> list[str]:
     with pytest.raises(InstallError) as raised:
-        instance.plan(archive)
+        instance.plan(archive, *arguments)
     return raised.value.problems
 
 

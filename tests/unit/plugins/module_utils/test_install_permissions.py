@@ -17,7 +17,7 @@ import pytest
 from support.debian_packages import install_packages
 from support.install_trees import Instance, Tree, permission, snapshot
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError, apply_install
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import full_acl, mode_with_acl
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import matcher
 
@@ -197,22 +197,53 @@ class TestModesAndOwners:
         assert deployed(instance, *entries, tree=tree)["x"] == "640"
         assert deployed(instance, *reversed(entries), tree=tree)["x"] == "600"
 
-    def test_a_dangling_link_restores_everything(self, instance: Instance) -> None:
-        deployed(instance)
-        before = instance.installed(times=True)
+    def test_what_is_behind_a_link_is_kept_with_its_permissions(self, instance: Instance) -> None:
+        tree: Tree = {"d/x": "x", "link": ("link", "far/../other"), "other": ("link", "d/x"), "e/y": "y"}
+        (instance.destination / "far").mkdir()
         spec = instance.spec([permission(instance.destination / "link", mode="600")])
-        with pytest.raises(InstallError, match="the previous version was restored"):
-            instance.deploy("two", {"a.txt": "other", "link": ("link", "nowhere")}, spec)
-        assert instance.installed(times=True) == before
-        assert instance.leftovers() == []
+        instance.deploy("one", tree, spec)
+        assert modes(instance)["d/x"] == "600"
+        plan = instance.deploy("two", tree, spec)
+        assert (plan.replaced, plan.attributes, len(plan.kept)) == ([], [], 4)
+        assert modes(instance)["d/x"] == "600"
 
-    def test_what_was_overwritten_comes_back_when_install_fails(self, instance: Instance) -> None:
+    def test_what_no_deployment_made_behind_a_link(self, instance: Instance, tmp_path: Path) -> None:
+        (tmp_path / "theirs").write_text("theirs")
+        spec = instance.spec([permission(instance.destination / "link", mode="600")])
+        instance.deploy("one", {"link": ("link", "../theirs")}, spec)
+        assert (tmp_path / "theirs").stat().st_mode & 0o777 == 0o600
+
+    @pytest.mark.parametrize("text", ["nowhere", "link", "gone", "a.txt/x"])
+    def test_a_link_to_nothing_is_found_before(self, instance: Instance, text: str) -> None:
+        deployed(instance, tree={"gone": "1", "a.txt": "1"})
+        (problem,) = problems(
+            instance,
+            permission(instance.destination / "link", mode="600"),
+            tree={"a.txt": "other", "link": ("link", text)},
+        )
+        assert problem.startswith(f"permissions[0]: {instance.destination}/link would be a symbolic link to nothing")
+
+    def test_a_late_failure_restores_everything(self, instance: Instance, tmp_path: Path) -> None:
+        deployed(instance)
+        self.install_with_a_late_failure(instance, tmp_path)
+
+    def test_what_was_overwritten_comes_back_when_install_fails(self, instance: Instance, tmp_path: Path) -> None:
         (instance.destination / "a.txt").write_text("somebody else's")
         (instance.destination / "a.txt").chmod(0o600)
+        self.install_with_a_late_failure(instance, tmp_path)
+
+    @staticmethod
+    def install_with_a_late_failure(instance: Instance, tmp_path: Path) -> None:
+        """Have somebody delete what a rule is for just before it is its turn."""
         before = instance.installed(times=True)
         spec = instance.spec([permission(instance.destination / "link", mode="600")])
+        (tmp_path / "theirs").write_text("theirs")
+        plan = instance.plan(
+            instance.archive("two", {"a.txt": "new", "link": ("link", "../theirs")}), spec, "OVERWRITE"
+        )
+        (tmp_path / "theirs").unlink()
         with pytest.raises(InstallError, match="the previous version was restored"):
-            instance.deploy("one", {"a.txt": "new", "link": ("link", "nowhere")}, spec, "OVERWRITE")
+            apply_install(plan, instance.instructions)
         assert instance.installed(times=True) == before
         assert instance.leftovers() == []
 

@@ -31,7 +31,7 @@ MODES = st.sampled_from([0o644, 0o755, 0o600, 0o4755])
 ENTRIES = st.one_of(
     st.none(),
     st.tuples(st.just("mode"), MODES, st.sampled_from(["one", "two", ""])),
-    st.tuples(st.just("link"), st.sampled_from(["a", "nowhere", "../b"])),
+    st.tuples(st.just("link"), st.sampled_from(["a", "c ", "nowhere", "../b"])),
 )
 PERMISSIONS = st.lists(
     st.fixed_dictionaries(
@@ -41,7 +41,7 @@ PERMISSIONS = st.lists(
             "type": st.sampled_from([["file"], ["directory"], ["file", "directory"]]),
         }
     ),
-    max_size=1,
+    max_size=2,
 )
 
 
