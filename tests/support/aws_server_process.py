@@ -8,6 +8,7 @@ moto lacks, or is kinder than AWS in, what a deployment has to wait for or to re
 - a target is ``initial`` before it is ``healthy`` and ``draining`` before it is gone, each for a number of answers to
   "how is it?", so that tests depend on no clock; likewise an instance of a classic load balancer;
 - an address with a signature that has expired is refused with S3's own answer;
+- a policy that refuses requests without TLS refuses none while the server is taken to be behind TLS;
 - what an Auto Scaling group has suspended (Launch, Terminate) does not happen;
 - calls are recorded, and can be made to fail.
 """
@@ -30,12 +31,19 @@ from moto.autoscaling.models import FakeAutoScalingGroup
 from moto.elb.exceptions import LoadBalancerNotFoundError
 from moto.elb.models import ELBBackend
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
+from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
 # How many answers say ``initial`` (or ``OutOfService``) after a registration, and ``draining`` after a
-# deregistration; and how many seconds the server's clock is ahead where it judges signatures of addresses.
-DEFAULTS: dict[str, Any] = {"initial_answers": 1, "draining_answers": 1, "clock_ahead_seconds": 0}
+# deregistration; how many seconds the server's clock is ahead where it judges signatures of addresses; and whether
+# requests count as if they came over TLS.
+DEFAULTS: dict[str, Any] = {
+    "initial_answers": 1,
+    "draining_answers": 1,
+    "clock_ahead_seconds": 0,
+    "behind_tls": True,
+}
 FORM = "application/x-www-form-urlencoded"
 
 control = dict(DEFAULTS)
@@ -204,6 +212,19 @@ def extend_auto_scaling() -> None:
     FakeAutoScalingGroup.set_desired_capacity = careful  # type: ignore[method-assign]
 
 
+def extend_policies() -> None:
+    """Judge by whether a request came over TLS; moto takes every condition for met."""
+    is_action_permitted = IAMPolicyStatement.is_action_permitted
+
+    def careful(self: Any, *arguments: Any, **more: Any) -> Any:
+        conditions = (self._statement.get("Condition") or {}).get("Bool", {})
+        if control["behind_tls"] and conditions.get("aws:SecureTransport") == "false":
+            return PermissionResult.NEUTRAL
+        return is_action_permitted(self, *arguments, **more)
+
+    IAMPolicyStatement.is_action_permitted = careful  # type: ignore[method-assign]
+
+
 def is_expired(query: dict[str, list[str]]) -> bool:
     """Whether the signature in an address is too old."""
     now = datetime.now(timezone.utc) + timedelta(seconds=control["clock_ahead_seconds"])
@@ -314,6 +335,7 @@ def main() -> None:
     extend_target_groups()
     extend_classic_load_balancers()
     extend_auto_scaling()
+    extend_policies()
     # HTTP/1.1, as moto's own server: without it boto3 makes a connection for each call.
     MotoRequestHandler.protocol_version = "HTTP/1.1"
     server = make_server("127.0.0.1", 0, Application(), threaded=True, request_handler=MotoRequestHandler)  # type: ignore[arg-type]
