@@ -21,10 +21,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_deployment import (
-    InstanceDeployment,
-    InstanceOptions,
-)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_deployment import InstanceDeployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_parameters import InstanceOptions
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require_unless_own
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import failed_event, failure_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_text import revision_text
@@ -86,7 +84,7 @@ class ActionModule(ActionBase):
         options = self._options(arguments)
         display = Display()
         instance = Instance(self, task_vars, options.root)
-        work = InstanceDeployment(store, deployment, name, instance, options, display.display)
+        work = InstanceDeployment(store, deployment, name, instance, options, None, display.display)
         decision = work.wait_for_turn()
         if decision.action == "stop":
             if get_target(store, deployment.deployment_id, name).status == "Succeeded":

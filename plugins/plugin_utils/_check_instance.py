@@ -12,11 +12,12 @@ from ansible.utils.display import Display
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import diff_parameters, group_plans
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_deployment import (
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_parameters import (
     InstanceOptions,
     bundle_of,
     event_parameters,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_steps import of_the_module
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_check import check_text, summary
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
@@ -35,6 +36,7 @@ def check_instance(
     secrets = address_secrets(options.revision, options.revision_headers)
     try:
         parameters = event_parameters(deployment, options, bundle_of(deployment, instance, options))
+        parameters["events"] = of_the_module(parameters["events"])
         outcome = instance.start_events({**parameters, **diff_parameters(), "diff_private_files": private})
     except InstanceError as error:
         return {"changed": False, "failed": True, "msg": f"{name}: {hide(str(error), secrets)}"}

@@ -12,6 +12,7 @@ import posixpath
 import shlex
 import time
 from collections.abc import Callable
+from itertools import dropwhile
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
@@ -157,7 +158,8 @@ class Instance:
             except AnsibleConnectionFailure:
                 if time.monotonic() > deadline:
                     raise error from None
-        if not part.lines:
+        # The log may have lines of earlier calls for the same deployment.
+        if not any(line.get("lifecycle_event_name") in parameters["events"] for line in part.lines):
             raise error
         pending = [{"lifecycle_event_name": name, "status": "Pending"} for name in parameters["events"]]
         log = self._event_log(group_id, deployment_id)
@@ -172,6 +174,10 @@ class Instance:
     ) -> dict[str, Any]:
         signal = StopSignal(stop_requested, lambda: _tell_stop(self._action, str(started["events_log"])))
         lines = follow(self._raw, started, self._lock(parameters["deployment_group_id"]), self._reset, signal.wait)
+        if "process" not in started:
+            # Read from its beginning, where the events of an earlier call may be, and its end.
+            names = set(parameters["events"])
+            lines = dropwhile(lambda line: line.get("lifecycle_event_name") not in names, lines)
         return followed(lines, started, listener)
 
     def _reset(self) -> None:
