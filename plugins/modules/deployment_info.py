@@ -31,12 +31,34 @@ options:
   instance:
     description: One instance of O(deployment_id), by its name in the inventory.
     type: str
+  lifecycle_event:
+    description: Only this lifecycle event of O(deployment_id)'s instances.
+    type: str
+  logs:
+    description: With O(deployment_id), let the text of O(report) be what was recorded of the scripts.
+    type: bool
+    default: false
   application_name:
     description: Only deployments of this application.
     type: str
   deployment_group_name:
-    description: Only deployments to this group.
+    description: >-
+      Only deployments to this group, by its own name or by that of the inventory's group; the group itself is returned
+      too.
     type: str
+  creator:
+    description: Only deployments that were made by this one, V(user) or V(codeDeployRollback) for example.
+    type: str
+  create_time_range:
+    description: Only deployments that were created in this time.
+    type: dict
+    suboptions:
+      start:
+        description: Beginning, as ISO 8601 or in seconds of the epoch.
+        type: str
+      end:
+        description: End.
+        type: str
   statuses:
     description: Only deployments in one of these states.
     type: list
@@ -46,6 +68,9 @@ options:
     description: How many deployments are returned at most, newest first.
     type: int
     default: 20
+  next_token:
+    description: The RV(next_token) of the page before, with the same filters.
+    type: str
 author:
   - agentless.codedeploy contributors (!UNKNOWN)
 """
@@ -65,11 +90,38 @@ EXAMPLES = r"""
 
 RETURN = r"""
 deployments:
-  description: Deployments, newest first, as GetDeployment returns them.
+  description: Ids of deployments, newest first, as ListDeployments returns them.
+  returned: without O(deployment_id)
+  type: list
+  elements: str
+  sample: [d-75I7MBT7C]
+deployments_info:
+  description: The same deployments, as BatchGetDeployments returns them.
   returned: without O(deployment_id)
   type: list
   elements: dict
   sample: [{deployment_id: d-75I7MBT7C, status: Succeeded}]
+next_token:
+  description: What O(next_token) must be for the next page.
+  returned: when there are more
+  type: str
+  sample: WzE3MzAwMDAwMDAuMCwgImQtNzVJN01CVDdDIl0=
+deployment_groups_info:
+  description: The group, as GetDeploymentGroup returns it, with the health of its instances.
+  returned: with O(deployment_group_name)
+  type: list
+  elements: dict
+  sample: [{deployment_group_name: production}]
+deployment_group_id:
+  description: Id of its deployment group.
+  returned: with O(deployment_id)
+  type: str
+  sample: 8c1a5c4e-0000-4000-8000-000000000001
+deployment_target:
+  description: The instance, as GetDeploymentTarget returns it.
+  returned: with O(instance)
+  type: dict
+  sample: {deployment_target_type: InstanceTarget, instance_target: {target_id: web1, status: Succeeded}}
 deployment_info:
   description: The deployment, as GetDeployment returns it.
   returned: with O(deployment_id)

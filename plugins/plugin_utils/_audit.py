@@ -11,7 +11,12 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, Transaction
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
+
+# Whether a column has a text in it, the same for all databases.
+_HAS = "REPLACE({0}, %s, '') <> {0}"
+# A deployment that succeeded has an error code that is null.
+_FAILED = ('"error_code": ', '"error_code": null')
 
 
 @dataclass(frozen=True)
@@ -61,20 +66,58 @@ def audit(
         append_audit(tx, owner, event_name, parameters, result, deployment_id)
 
 
-def list_audit(store: Store, deployment_id: str | None = None, limit: int = 1000) -> list[AuditEntry]:
-    """The newest audit rows, oldest first; those of one deployment when its id is given."""
-    where, parameters = ("WHERE deployment_id = %s", [deployment_id]) if deployment_id else ("", [])
+def list_audit(
+    store: Store,
+    deployment_id: str | None = None,
+    limit: int = 1000,
+    application_name: str | None = None,
+    deployment_group_name: str | None = None,
+    principal: str | None = None,
+    event_names: t.Sequence[str] | None = None,
+    created_from: float | None = None,
+    created_to: float | None = None,
+    failed_only: bool = False,
+) -> list[AuditEntry]:
+    """The newest audit rows that all given filters let through, oldest first.
+
+    :param deployment_group_name: only what names this group, and what was done with its deployments; the same for
+        ``application_name``.
+    :param event_names: names of operations.
+    :param created_from: earliest time, epoch seconds; ``created_to`` the latest.
+    :param failed_only: only what was denied or refused.
+    """
+    filters: list[tuple[str, list[t.Any]]] = [
+        (condition, [value])
+        for condition, value in (
+            ("deployment_id = %s", deployment_id),
+            ("principal = %s", principal),
+            ("event_time >= %s", created_from),
+            ("event_time <= %s", created_to),
+        )
+        if value is not None
+    ]
+    for column, name in (("application_name", application_name), ("deployment_group_name", deployment_group_name)):
+        if name is not None:
+            own = f"deployment_id IN (SELECT deployment_id FROM deployments WHERE {column} = %s)"
+            filters.append((f"({_HAS.format('parameters')} OR {own})", [json.dumps({column: name})[1:-1], name]))
+    if event_names:
+        filters.append((f"event_name IN ({', '.join(['%s'] * len(event_names))})", list(event_names)))
+    if failed_only:
+        filters.append((f"({_HAS.format('result')} AND NOT {_HAS.format('result')})", list(_FAILED)))
+    where = f"WHERE {' AND '.join(condition for condition, _values in filters)}" if filters else ""
+    parameters = [value for _condition, values in filters for value in values]
     with store.reading() as tx:
         rows = tx.rows(f"SELECT * FROM audit {where} ORDER BY audit_id DESC LIMIT %s", [*parameters, limit])
-    return [
-        AuditEntry(
-            row["event_time"],
-            row["event_name"],
-            row["principal"],
-            row["source"],
-            row["deployment_id"],
-            json.loads(row["parameters"]),
-            json.loads(row["result"]),
-        )
-        for row in reversed(rows)
-    ]
+    return [_entry(row) for row in reversed(rows)]
+
+
+def _entry(row: Row) -> AuditEntry:
+    return AuditEntry(
+        row["event_time"],
+        row["event_name"],
+        row["principal"],
+        row["source"],
+        row["deployment_id"],
+        json.loads(row["parameters"]),
+        json.loads(row["result"]),
+    )

@@ -77,30 +77,51 @@ def list_deployments(
     created_from: float | None = None,
     created_to: float | None = None,
     limit: int = 100,
+    group: str | None = None,
+    creator: str | None = None,
+    after: tuple[float, str] | None = None,
+    with_order: bool = True,
 ) -> list[Deployment]:
     """Deployments by the filters of ListDeployments, newest first.
 
     :param created_from: earliest creation time, epoch seconds; ``created_to`` the latest.
+    :param group: a group's own name, or that of the inventory's group.
+    :param after: creation time and id of the last deployment of the page before.
+    :param with_order: read the names of their instances too.
     """
-    conditions: list[str] = []
-    parameters: list[t.Any] = []
+    filters: list[tuple[str, list[t.Any]]] = [
+        (condition, [value])
+        for condition, value in (
+            ("application_name = %s", application_name),
+            ("deployment_group_name = %s", deployment_group_name),
+            ("deployment_group_id = %s", deployment_group_id),
+            ("create_time >= %s", created_from),
+            ("create_time <= %s", created_to),
+            ("creator = %s", creator),
+        )
+        if value is not None
+    ]
     if statuses:
-        conditions.append(f"status IN ({', '.join(['%s'] * len(statuses))})")
-        parameters.extend(statuses)
-    for condition, value in (
-        ("application_name = %s", application_name),
-        ("deployment_group_name = %s", deployment_group_name),
-        ("deployment_group_id = %s", deployment_group_id),
-        ("create_time >= %s", created_from),
-        ("create_time <= %s", created_to),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            parameters.append(value)
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        filters.append((f"status IN ({', '.join(['%s'] * len(statuses))})", list(statuses)))
+    if group is not None:
+        # Databases disagree on how to look for a text in another one, and on letter case, but not on this.
+        condition = "(deployment_group_name = %s OR REPLACE(options, %s, '') <> options)"
+        filters.append((condition, [group, _option(group)]))
+    if after is not None:
+        filters.append(("(create_time < %s OR (create_time = %s AND deployment_id > %s))", [after[0], *after]))
+    where = f" WHERE {' AND '.join(condition for condition, _values in filters)}" if filters else ""
+    parameters = [value for _condition, values in filters for value in values]
     with store.reading() as tx:
         rows = tx.rows(f"{_DEPLOYMENT}{where} ORDER BY create_time DESC, deployment_id LIMIT %s", [*parameters, limit])
-        return [_deployment(tx, row) for row in rows]
+        return [_deployment(tx, row, with_order) for row in rows]
+
+
+def _option(group: str) -> str:
+    """What is in a deployment's options when it was made for this group of the inventory.
+
+    In a text within the options the quotes would have backslashes before them.
+    """
+    return json.dumps({"deployment_group": group})[1:-1]
 
 
 def active_deployment(store: Store, deployment_group_id: str) -> Deployment | None:

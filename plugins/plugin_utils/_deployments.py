@@ -55,6 +55,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups impor
     get_group,
     hooks_of,
     is_registered,
+    list_applications,
+    list_groups,
     list_revisions,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, current_owner, process_start
@@ -108,8 +110,10 @@ __all__ = [
     "last_successful_deployment",
     "last_successful_revision",
     "leave_group_queue",
+    "list_applications",
     "list_audit",
     "list_deployments",
+    "list_groups",
     "list_revisions",
     "process_start",
     "reconcile",

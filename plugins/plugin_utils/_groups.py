@@ -13,7 +13,12 @@ import uuid
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InvalidInput
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import InstanceHealth, RevisionHealth
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Group, JSONObject, Revision
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import (
+    Application,
+    Group,
+    JSONObject,
+    Revision,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
 
 _DESCRIPTIVE = ("description", "digest", "bundle")
@@ -233,27 +238,59 @@ def list_revisions(
 def get_group(store: Store, deployment_group_id: str) -> Group | None:
     """A deployment group with its pointers and its instances' health; None when nothing was ever deployed to it."""
     with store.reading() as tx:
-        row = tx.row(
-            "SELECT deployment_groups.*, application_name, revision FROM deployment_groups"
-            " JOIN applications ON applications.application_id = deployment_groups.application_id"
-            " LEFT JOIN revisions ON revisions.revision_id = target_revision_id WHERE deployment_group_id = %s",
-            (deployment_group_id,),
+        groups = _read_groups(tx, "deployment_groups.deployment_group_id = %s", [deployment_group_id])
+    return groups[0] if groups else None
+
+
+def list_groups(store: Store, application_name: str | None = None, group: str | None = None) -> list[Group]:
+    """The deployment groups by application and name (ListDeploymentGroups, BatchGetDeploymentGroups).
+
+    :param group: a group's own name, or that of the inventory's group that was deployed to last.
+    """
+    condition, parameters = "1 = 1", []
+    if application_name is not None:
+        condition, parameters = "applications.application_name = %s", [application_name]
+    with store.reading() as tx:
+        groups = _read_groups(tx, condition, parameters)
+    return [one for one in groups if group in (None, one.deployment_group_name, one.options.get("deployment_group"))]
+
+
+def list_applications(store: Store) -> list[Application]:
+    """All applications by name (ListApplications, BatchGetApplications)."""
+    with store.reading() as tx:
+        rows = tx.rows(
+            "SELECT application_id, application_name, create_time FROM applications ORDER BY application_name"
         )
-        if row is None:
-            return None
-        health = [
-            instance_health(instance, row["target_revision_id"])
-            for instance in instance_rows(tx, deployment_group_id).values()
-        ]
-        return Group(
-            deployment_group_id,
-            row["application_name"],
-            row["deployment_group_name"],
-            json.loads(row["revision"]) if row["revision"] else None,
-            _last_deployment(tx, row["last_successful_deployment_id"]),
-            _last_deployment(tx, row["last_attempted_deployment_id"]),
-            {instance.name: (instance.healthy, instance.revision) for instance in health},
-        )
+    return [Application(**row) for row in rows]
+
+
+def _read_groups(tx: Transaction, condition: str, parameters: t.Sequence[t.Any]) -> list[Group]:
+    rows = tx.rows(
+        "SELECT deployment_groups.*, applications.application_name, revision, deployment_config_name, options"
+        " FROM deployment_groups"
+        " JOIN applications ON applications.application_id = deployment_groups.application_id"
+        " LEFT JOIN revisions ON revisions.revision_id = target_revision_id"
+        " LEFT JOIN deployments ON deployments.deployment_id = last_attempted_deployment_id"
+        f" WHERE {condition} ORDER BY applications.application_name, deployment_groups.deployment_group_name",
+        parameters,
+    )
+    return [_group(tx, row) for row in rows]
+
+
+def _group(tx: Transaction, row: Row) -> Group:
+    instances = instance_rows(tx, row["deployment_group_id"]).values()
+    health = [instance_health(instance, row["target_revision_id"]) for instance in instances]
+    return Group(
+        row["deployment_group_id"],
+        row["application_name"],
+        row["deployment_group_name"],
+        json.loads(row["revision"]) if row["revision"] else None,
+        _last_deployment(tx, row["last_successful_deployment_id"]),
+        _last_deployment(tx, row["last_attempted_deployment_id"]),
+        {instance.name: (instance.healthy, instance.revision) for instance in health},
+        row["deployment_config_name"],
+        json.loads(row["options"]) if row["options"] else {},
+    )
 
 
 def _last_deployment(tx: Transaction, deployment_id: str | None) -> JSONObject | None:

@@ -137,7 +137,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Group:
-    """A deployment group with its three revision pointers and the health of its instances."""
+    """A deployment group with its three revision pointers and the health of its instances.
+
+    Its settings are those of the last attempted deployment.
+    """
 
     deployment_group_id: str
     application_name: str
@@ -146,6 +149,17 @@ class Group:
     last_successful_deployment: JSONObject | None
     last_attempted_deployment: JSONObject | None
     instances: dict[str, tuple[bool | None, RevisionHealth]]
+    deployment_config_name: str | None = None
+    options: JSONObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Application:
+    """An application (ApplicationInfo); ``create_time`` in epoch seconds."""
+
+    application_id: str
+    application_name: str
+    create_time: float
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def overview_lines(deployments: Sequence[Deployment]) -> list[str]:
             _status(deployment),
             moment(deployment.create_time),
             elapsed(deployment.create_time, deployment.complete_time),
-            f"{deployment.deployment_overview.get('Succeeded', 0)}/{len(deployment.order)}",
+            f"{deployment.deployment_overview.get('Succeeded', 0)}/{sum(deployment.deployment_overview.values())}",
             revision_text(deployment.revision),
         )
         for deployment in deployments

@@ -23,7 +23,7 @@ def status(controller: Controller, **variables: object) -> dict[str, Any]:
 
 def deployments(controller: Controller) -> list[dict[str, Any]]:
     """Return all recorded deployments, newest first."""
-    return list(status(controller)["deployments"])
+    return list(status(controller)["deploymentsInfo"])
 
 
 def statuses(controller: Controller, deployment_id: str) -> dict[str, str]:

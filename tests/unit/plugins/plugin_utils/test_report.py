@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import failure_text
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import camel_case
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import camel_case, cli_time
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import elapsed, pairs, table
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
 
@@ -50,9 +52,20 @@ def test_camel_case_leaves_data_alone() -> None:
     value = {"deployment_overview": {"InProgress": 1}, "lifecycle_events": [{"start_time": 1.0}], "status": "x"}
     assert camel_case(value) == {
         "deploymentOverview": {"InProgress": 1},
-        "lifecycleEvents": [{"startTime": 1.0}],
+        "lifecycleEvents": [{"startTime": cli_time(1.0)}],
         "status": "x",
     }
+
+
+def test_times_are_printed_as_the_cli_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "EST5EDT")
+    time.tzset()
+    try:
+        assert cli_time(1408480721.9219) == "2014-08-19T16:38:41.922000-04:00"
+        assert cli_time(1408480721) == "2014-08-19T16:38:41-04:00"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_secrets() -> None:
