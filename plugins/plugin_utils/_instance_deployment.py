@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -78,6 +79,7 @@ class InstanceDeployment:
         """Ask the ledger until it says go or stop; on go the instance is recorded as InProgress."""
         pause = FIRST_PAUSE
         while True:
+            self._look_at_alarms()
             try:
                 decision = ask_to_start(self._store, self._deployment.deployment_id, self._name)
             except InstanceNotPending as error:
@@ -86,6 +88,17 @@ class InstanceDeployment:
                 return decision
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _look_at_alarms(self) -> None:
+        if self._deployment.options.get("alarm_configuration"):
+            self._alarms.look()
+
+    @functools.cached_property
+    def _alarms(self) -> Any:
+        # Few deployments have alarms, and each instance's task imports what it needs.
+        from ansible_collections.agentless.codedeploy.plugins.plugin_utils._alarm_watch import AlarmWatch
+
+        return AlarmWatch(self._store, self._deployment)
 
     def run(self, former_deployment_id: str | None = None) -> dict[str, Any]:
         """Run the lifecycle events and record their result.
@@ -136,6 +149,7 @@ class InstanceDeployment:
 
     def stop_requested(self) -> bool:
         """Tell whether somebody asked the deployment to stop."""
+        self._look_at_alarms()
         return stop_requested(self._store, self._deployment.deployment_id)
 
     def stop_requested_apart(self) -> bool:

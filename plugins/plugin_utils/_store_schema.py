@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # {identity} is what a database calls a number that it counts up by itself. Times are epoch seconds, structures JSON.
 _VERSION_1 = (
@@ -170,5 +170,8 @@ _VERSION_3 = (
     "ALTER TABLE deployments ADD COLUMN stop_rollback BOOLEAN",
 )
 
-MIGRATIONS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3}
+# When the alarms of a deployment were last looked at, by whichever worker.
+_VERSION_4 = ("ALTER TABLE deployments ADD COLUMN alarms_polled_time DOUBLE PRECISION",)
+
+MIGRATIONS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4}
 """Statements that lead from the version before to each version."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.alarms import alarm_configuration, put_alarm
 from support.aws_server import AwsServer
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._alarms import (
@@ -19,27 +20,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._alarms impor
     watched_alarms,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AwsSettings
-
-
-def configuration(*names: str, **more: Any) -> dict[str, Any]:
-    """An alarm_configuration that is switched on."""
-    return {"enabled": True, "alarms": [{"name": name} for name in names], **more}
-
-
-def put_alarm(server: AwsServer, name: str, state: str) -> None:
-    """Make an alarm that is in a state."""
-    cloudwatch = server.client("cloudwatch")
-    cloudwatch.put_metric_alarm(
-        AlarmName=name,
-        MetricName="5xx",
-        Namespace="HollowWeb",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanThreshold",
-    )
-    cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
 
 
 def settings(server: AwsServer) -> AwsSettings:
@@ -54,10 +34,10 @@ def settings(server: AwsServer) -> AwsSettings:
         ({"enabled": True, "alarms": "errors"}, "InvalidAlarmConfig", "list of mappings"),
         ({"enabled": True, "alarms": ["errors"]}, "InvalidAlarmConfig", "list of mappings"),
         ({"enabled": True}, "InvalidAlarmConfig", "names no alarms"),
-        (configuration("a", ""), "InvalidAlarmConfig", "has no name"),
-        (configuration("a", "b", "a"), "InvalidAlarmConfig", "a is there twice"),
-        (configuration("a" * 256), "InvalidAlarmConfig", "more than 255"),
-        (configuration(*(str(number) for number in range(51))), "AlarmsLimitExceeded", "51 alarms, at most 50"),
+        (alarm_configuration("a", ""), "InvalidAlarmConfig", "has no name"),
+        (alarm_configuration("a", "b", "a"), "InvalidAlarmConfig", "a is there twice"),
+        (alarm_configuration("a" * 256), "InvalidAlarmConfig", "more than 255"),
+        (alarm_configuration(*(str(number) for number in range(51))), "AlarmsLimitExceeded", "51 alarms, at most 50"),
     ],
 )
 def test_what_the_api_refuses_is_refused(given: Any, code: str, text: str) -> None:
@@ -65,22 +45,22 @@ def test_what_the_api_refuses_is_refused(given: Any, code: str, text: str) -> No
     assert any(found == code and text in sentence for found, sentence in problems), problems
 
 
-@pytest.mark.parametrize("given", [{}, {"enabled": False, "alarms": []}, configuration("a", "b")])
+@pytest.mark.parametrize("given", [{}, {"enabled": False, "alarms": []}, alarm_configuration("a", "b")])
 def test_what_the_api_takes_is_taken(given: Any) -> None:
     assert alarm_problems(given) == []
 
 
 def test_alarms_that_are_switched_off_are_not_watched() -> None:
-    assert watched_alarms(configuration("a", enabled=False)) == []
+    assert watched_alarms(alarm_configuration("a", enabled=False)) == []
     assert watched_alarms(None) == []
-    assert watched_alarms(configuration("a", "b")) == ["a", "b"]
+    assert watched_alarms(alarm_configuration("a", "b")) == ["a", "b"]
 
 
-def test_what_rings_is_found_in_the_order_of_the_configuration(aws_server: AwsServer) -> None:
+def test_what_rings_is_found_in_the_order_of_the_alarm_configuration(aws_server: AwsServer) -> None:
     for name, state in (("quiet", "OK"), ("new", "INSUFFICIENT_DATA"), ("loud", "ALARM"), ("angry", "ALARM")):
         put_alarm(aws_server, name, state)
     aws_server.forget_calls()
-    assert alarm_state(settings(aws_server), configuration("quiet", "loud", "new", "angry")) == AlarmState(
+    assert alarm_state(settings(aws_server), alarm_configuration("quiet", "loud", "new", "angry")) == AlarmState(
         ["loud", "angry"]
     )
     assert len(aws_server.calls) == 1
@@ -88,20 +68,20 @@ def test_what_rings_is_found_in_the_order_of_the_configuration(aws_server: AwsSe
 
 def test_alarm_that_does_not_exist_is_one_that_cannot_be_read(aws_server: AwsServer) -> None:
     put_alarm(aws_server, "quiet", "OK")
-    state = alarm_state(settings(aws_server), configuration("quiet", "gone"))
+    state = alarm_state(settings(aws_server), alarm_configuration("quiet", "gone"))
     assert state.active == []
     assert "no alarm gone" in str(state.unreadable)
 
 
 def test_alarm_that_may_not_be_read(aws_server: AwsServer) -> None:
     aws_server.fail("DescribeAlarms", "AccessDenied", "no", status=403)
-    state = alarm_state(settings(aws_server), configuration("quiet"))
+    state = alarm_state(settings(aws_server), alarm_configuration("quiet"))
     assert "cloudwatch:DescribeAlarms" in str(state.unreadable)
-    problems, warnings = check_before_start(settings(aws_server), configuration("quiet"))
+    problems, warnings = check_before_start(settings(aws_server), alarm_configuration("quiet"))
     assert "ignore_poll_alarm_failure" in problems[0]
     assert warnings == []
     problems, warnings = check_before_start(
-        settings(aws_server), configuration("quiet", ignore_poll_alarm_failure=True)
+        settings(aws_server), alarm_configuration("quiet", ignore_poll_alarm_failure=True)
     )
     assert problems == []
     assert "cloudwatch:DescribeAlarms" in warnings[0]
@@ -109,18 +89,18 @@ def test_alarm_that_may_not_be_read(aws_server: AwsServer) -> None:
 
 def test_deployment_does_not_start_while_an_alarm_rings(aws_server: AwsServer) -> None:
     put_alarm(aws_server, "loud", "ALARM")
-    problems, warnings = check_before_start(settings(aws_server), configuration("loud"))
+    problems, warnings = check_before_start(settings(aws_server), alarm_configuration("loud"))
     assert problems[0].startswith("ALARM_ACTIVE: in ALARM now: loud")
     assert "deploy_alarm_configuration" in problems[0]
     assert warnings == []
-    assert check_before_start(settings(aws_server), configuration("loud", enabled=False)) == ([], [])
+    assert check_before_start(settings(aws_server), alarm_configuration("loud", enabled=False)) == ([], [])
 
 
 def test_message_is_the_one_of_codedeploy() -> None:
-    message = stop_message(configuration("a", "b"), AlarmState(["a", "b"]))
+    message = stop_message(alarm_configuration("a", "b"), AlarmState(["a", "b"]))
     assert message is not None
     assert message.endswith("Activated alarms: <a b>")
-    assert stop_message(configuration("a"), AlarmState([])) is None
-    assert "could not" in str(stop_message(configuration("a"), AlarmState([], "it could not be read")))
-    ignoring = configuration("a", ignore_poll_alarm_failure=True)
+    assert stop_message(alarm_configuration("a"), AlarmState([])) is None
+    assert "could not" in str(stop_message(alarm_configuration("a"), AlarmState([], "it could not be read")))
+    ignoring = alarm_configuration("a", ignore_poll_alarm_failure=True)
     assert stop_message(ignoring, AlarmState([], "it could not be read")) is None
