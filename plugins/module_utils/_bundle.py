@@ -28,6 +28,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._state import
     replace_file,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal, unseal
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_sync import settle_tree
 
 Download = Callable[[str, Dict[str, str], str], str]
 
@@ -60,6 +61,7 @@ def download_bundle(
     remove_tree(unpacked)
     tree = unpack(kind, source, unpacked, rules)
     try:
+        settle_tree(unpacked, tree.files, tree.others())
         top = None if kind == "directory" else _single_top_folder(unpacked)
         _put_in_place(paths, os.path.join(unpacked, top) if top else unpacked)
     finally:

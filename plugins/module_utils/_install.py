@@ -133,13 +133,14 @@ def _check_tools(plan: InstallPlan) -> None:
 
 
 @_no_search_for_garbage()
-def apply_install(plan: InstallPlan, instructions: Any) -> None:
+def apply_install(plan: InstallPlan, instructions: Any, revision: Optional[str] = None) -> None:
     """Carry a plan out.
 
+    :param revision: folder of the deployment that the group's last successful one becomes with it.
     :raises InstallError: when it failed; the previous version is in place again, byte for byte.
     """
     try:
-        Installation(plan, instructions).run()
+        Installation(plan, instructions, revision).run()
     except OSError as error:
         where = error.filename2 or error.filename
         text = "%s: %s" % (error.strerror or error, where) if where else str(error.strerror or error)

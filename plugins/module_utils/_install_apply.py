@@ -23,13 +23,18 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_mani
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import InstallPlan, Write
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import is_folder, join, lstat
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file, replace_file
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_sync import FEW, settle
 
 
 class Installation:
-    """One run of Install; C(run) does everything."""
+    """One run of Install; C(run) does everything.
 
-    def __init__(self, plan: InstallPlan, instructions: Any) -> None:
+    :param revision: folder of the deployment that the group's last successful one becomes, V(None) to leave that.
+    """
+
+    def __init__(self, plan: InstallPlan, instructions: Any, revision: Optional[str] = None) -> None:
         self.plan = plan
+        self.revision = revision
         self.instructions = instructions
         self.prefix = ".codedeploy-" + os.urandom(4).hex() + "-"
         self.umask = os.umask(0o022)
@@ -41,7 +46,7 @@ class Installation:
         self.acls: List[Tuple[str, List[str]]] = []
         self.written: Dict[str, Dict[str, Optional[str]]] = {}
         self.unsettled: List[Tuple[str, Write]] = []
-        self.durable = sum(len(writes) for writes in plan.writes.values()) <= journal_file.FEW
+        self.durable = sum(len(writes) for writes in plan.writes.values()) <= FEW
         self._names = 0
         self._gone: Set[str] = set()
 
@@ -185,7 +190,7 @@ class Installation:
     def _settle(self) -> None:
         """Have what was prepared on disk before it replaces anything."""
         plan = self.plan
-        journal_file.settle(
+        settle(
             {self.physical[path] for path in plan.folders if plan.folders[path].state == NEW or path in plan.writes},
             self.durable,
         )
@@ -201,7 +206,7 @@ class Installation:
             journal_file.perform(operation)
         set_acls([(item.path, item.acl) for item in self.plan.attributes if item.acl])
         self._later()
-        journal_file.settle(journal["folders"], self.durable)
+        settle(journal["folders"], self.durable)
         self._state_files()
         journal.update(state="committed", operations=[], folders_aside=self.folders_aside)
         journal_file.write_journal(self.instructions, journal)
@@ -262,6 +267,8 @@ class Installation:
         ):
             self._state_file(self.instructions.cleanup, cleanup, 0o644)
             self._state_file(self.instructions.manifest, manifest_text(cleanup, manifest, contexts), 0o600)
+        if self.revision:
+            self._state_file(self.instructions.last_successful_install, os.fsencode(self.revision), 0o644)
 
     @staticmethod
     def _state_file(path: str, text: bytes, mode: int) -> None:

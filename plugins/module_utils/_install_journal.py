@@ -26,10 +26,9 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file, replace_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal, unseal
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_sync import settle, sync_folder
 
 STAGED = ".staged"
-#: So many files or folders are brought to disk one by one; for more, the whole file system costs less.
-FEW = 64
 _NOT_LINKABLE = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -37,45 +36,6 @@ def write_journal(instructions: Any, journal: Dict[str, Any]) -> None:
     """Put the journal on disk, for good."""
     replace_file(instructions.journal, seal(journal), 0o600)
     sync_folder(instructions.directory)
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def settle(folders: Any, durable: bool) -> None:
-    """Wait until what was done in some folders is on disk: each folder when there are few, else whole file systems.
-
-    :param durable: whether the files in them are on disk already.
-    """
-    devices: Dict[int, str] = {}
-    for path in folders:
-        if is_folder(path):
-            if durable and len(folders) <= FEW:
-                sync_folder(path)
-            else:
-                devices[os.stat(path).st_dev] = path
-    for path in devices.values():
-        _sync_file_system(path)
-
-
-def _sync_file_system(path: str) -> None:
-    """Flush one file system; all of them where this system offers only that."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        import ctypes
-
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
-    except (ImportError, AttributeError):
-        os.sync()
-    finally:
-        os.close(descriptor)
 
 
 def recover(instructions: Any) -> str:
@@ -100,7 +60,7 @@ def recover(instructions: Any) -> str:
     if journal["state"] == "committed":
         finish(instructions, journal)
         return "committed"
-    for path in (instructions.cleanup, instructions.install_json, instructions.manifest):
+    for path in instructions.installed:
         _unlink(path + STAGED)
     _end(instructions, journal)
     return "undone"
@@ -204,8 +164,8 @@ def _undo(operation: List[Any]) -> None:
 
 
 def finish(instructions: Any, journal: Dict[str, Any]) -> None:
-    """Put the new cleanup file, install.json and manifest in place, and delete what is left of the old version."""
-    for path in (instructions.cleanup, instructions.install_json, instructions.manifest):
+    """Put the new state files in place, and delete what is left of the old version."""
+    for path in instructions.installed:
         with contextlib.suppress(FileNotFoundError):
             os.rename(path + STAGED, path)
     for path, old, known in journal["folders_aside"]:

@@ -72,6 +72,11 @@ class Lifecycle:
             from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_revision import Revision
 
             self._revision = Revision(self)
+        self._recover: Any = None
+        if os.path.lexists(self.instructions.journal):
+            from ansible_collections.agentless.codedeploy.plugins.module_utils._install import recover_install
+
+            self._recover = recover_install
         self._rollback = (
             options.get("deployment_creator") == "codeDeployRollback" and options.get("deployment_type") == "BLUE_GREEN"
         )
@@ -123,6 +128,12 @@ class Lifecycle:
         """Run one event; V(None) when there is nothing to do."""
         if event == self.events[0]:
             self.root.begin(self.deployment, self.group_id)
+            if self._recover:
+                # Which revision the scripts come from follows from what is installed.
+                try:
+                    self._recover(self.instructions)
+                except Exception as error:
+                    raise EventError(str(error)) from error
         if event == "DownloadBundle":
             self._revision.download_bundle()
             return diagnostics()

@@ -134,10 +134,9 @@ class Restoration:
                 read_manifest(source),
                 lifecycle.options.get("destination_root") or "/",
             )
-            apply_install(plan, lifecycle.instructions)
+            apply_install(plan, lifecycle.instructions, source.directory)
         except InstallError as error:
             return diagnostics("UnknownError", str(error))
-        lifecycle.root.point(self._pointer, source.directory)
         return diagnostics()
 
     def _behavior(self, spec: Dict[str, Any]) -> str:

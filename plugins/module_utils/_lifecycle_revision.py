@@ -23,6 +23,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install impo
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import HOOK_EVENTS, EventError, Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import replace_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_sync import sync_folder
 
 
 class Revision:
@@ -50,6 +51,9 @@ class Revision:
         root = self._lifecycle.root
         root.prune(self._lifecycle.group_id, self._lifecycle.deployment, self._options.get("revisions_to_keep") or 5)
         self.fetch()
+        # After a power loss, what was installed would else have lost the scripts that stop it.
+        for path in (self._paths.directory, os.path.dirname(self._paths.directory), root.path):
+            sync_folder(path)
         root.point(self._lifecycle.instructions.most_recent_install, self._paths.directory)
 
     def fetch(self) -> None:
@@ -91,10 +95,9 @@ class Revision:
         if self._lifecycle.restoration:
             self._lifecycle.restoration.record(spec)
         try:
-            apply_install(self.plan(paths.archive, spec), self._lifecycle.instructions)
+            apply_install(self.plan(paths.archive, spec), self._lifecycle.instructions, paths.directory)
         except InstallError as error:
             raise EventError(str(error)) from error
-        root.point(self._lifecycle.instructions.last_successful_install, paths.directory)
 
     def plan(self, archive: str, spec: Dict[str, Any], dry_run: bool = False) -> Any:
         """Return the plan to install what is in a folder.

@@ -92,6 +92,8 @@ class InstructionFiles:
         self.removed = prefix + "-removed"
         self.last_successful_install = prefix + "_last_successful_install"
         self.most_recent_install = prefix + "_most_recent_install"
+        #: What Install replaces together.
+        self.installed = [self.cleanup, self.install_json, self.manifest, self.last_successful_install]
 
 
 class DeploymentPaths:
@@ -184,7 +186,7 @@ class DeploymentRoot:
         """Remove what killed runs of a group left half-done; its lock must be held."""
         files = self.instructions(group_id)
         written = [files.last_successful_install, files.most_recent_install, files.journal, files.ongoing]
-        written += [path + ".staged" for path in (files.cleanup, files.install_json, files.manifest)]
+        written += [path + ".staged" for path in files.installed]
         for path in [path + ".new" for path in written] + [files.ongoing, files.removed]:
             with suppress(OSError):
                 remove_tree(path)
