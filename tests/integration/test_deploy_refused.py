@@ -74,13 +74,15 @@ def test_settings_that_are_not_supported(controller: Controller, local_fleet: Fl
     fleet = local_fleet(1)
     application = Application(tmp_path / "application", "1")
     settings: dict[str, object] = {"load_balancer_info": {"target_group_info_list": [{"name": "web"}]}}
-    settings["ec2_tag_filters"] = [{"key": "App", "type": "KEY_ONLY"}]
+    settings["ec2_deployment_options"] = {"auto_scaling_group_processes_to_suspend": ["Terminate"]}
     result = deploy(controller, fleet, application.folder, codedeploy_deployment_groups={fleet.group: settings})
     assert_refused(result, fleet, "load_balancer_info of the group web is not supported in this version; remove it")
     del settings["load_balancer_info"]
     result = deploy(controller, fleet, application.folder, codedeploy_deployment_groups={fleet.group: settings})
     assert result.rc == 0, str(result)
-    assert "ec2_tag_filters of the group web is not supported" in " ".join((result.stdout + result.stderr).split())
+    assert "ec2_deployment_options of the group web is not supported" in " ".join(
+        (result.stdout + result.stderr).split()
+    )
 
 
 def test_limit_to_hosts_of_another_group(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 
 PROGRAM = Path(__file__).with_name("aws_server_process.py")
 REGION = "us-east-1"
+# One of those that moto has; to ask for them takes seconds.
+IMAGE = "ami-12c6146b"
 ACCESS_KEY, SECRET_KEY = "test-access-key", "test-secret-key"
 # What Ansible's and boto3's own settings could change.
 PREFIXES = ("AWS_", "BOTO", "EC2_", "MOTO_", "INITIAL_NO_AUTH")
@@ -121,6 +123,17 @@ class AwsServer:
         self._process.stdin.close()
         self._process.wait(60)
         self._process.stdout.close()
+
+    def run_instances(self, count: int = 1, zone: str = "us-east-1a", address: str = "", **tags: str) -> list[str]:
+        """Start EC2 instances with these tags and return their ids; an address is the private one of a single one."""
+        specification = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": tags[key]} for key in tags]}]
+        more: dict[str, Any] = {"TagSpecifications": specification} if tags else {}
+        if address:
+            more["PrivateIpAddress"] = address
+        made = self.client("ec2").run_instances(
+            ImageId=IMAGE, MinCount=count, MaxCount=count, Placement={"AvailabilityZone": zone}, **more
+        )
+        return [one["InstanceId"] for one in made["Instances"]]
 
     def _post(self, path: str, body: Any) -> None:
         data = (body if isinstance(body, str) else json.dumps(body)).encode()

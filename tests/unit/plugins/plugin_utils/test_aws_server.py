@@ -9,13 +9,12 @@ import urllib.error
 import urllib.request
 
 import pytest
+from support.aws_server import IMAGE
 
 
 @pytest.fixture
 def instance(aws_server):
-    ec2 = aws_server.client("ec2")
-    image = ec2.describe_images()["Images"][0]["ImageId"]
-    return ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    return aws_server.run_instances()[0]
 
 
 @pytest.fixture
@@ -79,8 +78,7 @@ def test_an_address_expires(aws_server):
 
 def test_suspended_processes_do_not_happen(aws_server):
     autoscaling = aws_server.client("autoscaling")
-    image = aws_server.client("ec2").describe_images()["Images"][0]["ImageId"]
-    autoscaling.create_launch_configuration(LaunchConfigurationName="web", ImageId=image, InstanceType="t3.micro")
+    autoscaling.create_launch_configuration(LaunchConfigurationName="web", ImageId=IMAGE, InstanceType="t3.micro")
     autoscaling.create_auto_scaling_group(
         AutoScalingGroupName="web",
         LaunchConfigurationName="web",
