@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AWS_ARGUMENTS, remember_keys
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_instance import check_instance
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import as_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
@@ -44,6 +45,7 @@ ARGUMENTS = {
     "diff_private_files": {"type": "bool", "default": False},
     "report_in_verdict": {"type": "bool", "default": False},
     "store": {"type": "str"},
+    **AWS_ARGUMENTS,
 }
 
 
@@ -58,6 +60,7 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        remember_keys(arguments)
         name = str(task_vars["inventory_hostname"])
         if self._task.check_mode and arguments["planned_deployment"]:
             return self._check(name, as_deployment(arguments["planned_deployment"]), arguments, task_vars)

@@ -30,7 +30,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._state import
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal, unseal
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state_sync import settle_tree
 
-Download = Callable[[str, Dict[str, str], str], str]
+Download = Callable[[Dict[str, Any], str], str]
 
 
 class Unpacked(NamedTuple):
@@ -50,7 +50,7 @@ def download_bundle(
     """Get the bundle, unpack it beside the deployment-archive and put it in that place as a whole.
 
     :param bundle: as the option C(bundle) of M(agentless.codedeploy.lifecycle_events).
-    :param download: what fetches a URL into a file and returns the SHA-256 of its content.
+    :param download: what fetches a bundle into a file and returns the SHA-256 of its content where it knows it.
     :param rules: what the bundle may be.
     :returns: what is in the deployment-archive now.
     :raises BundleError: and nothing of this bundle is in the deployment-archive.
@@ -108,15 +108,15 @@ def _single_top_folder(directory: str) -> Optional[str]:
 def _fetch(bundle: Dict[str, Any], root: DeploymentRoot, paths: DeploymentPaths, download: Optional[Download]) -> str:
     """Return the path of the bundle; C(bundle.tar) of the deployment is, or links to, an archive."""
     remove_tree(paths.bundle)
-    path, digest = bundle.get("path"), bundle.get("digest")
+    path = bundle.get("path")
     if bundle["type"] == "directory":
         if not path or not os.path.isdir(path):
             raise BundleError(f"there is no folder {path} on this instance")
         return path
-    if digest:
+    if bundle.get("digest") or bundle.get("cache_key"):
         _fetch_cached(bundle, root, paths, download)
     elif bundle.get("url") or bundle.get("remove_source"):
-        _obtain(bundle, paths.bundle + ".new", download)
+        _obtain(bundle, paths, paths.bundle + ".new", download)
         os.rename(paths.bundle + ".new", paths.bundle)
     elif not path or not os.path.isfile(path):
         raise BundleError(f"there is no file {path} on this instance")
@@ -130,10 +130,10 @@ def _fetch_cached(
     bundle: Dict[str, Any], root: DeploymentRoot, paths: DeploymentPaths, download: Optional[Download]
 ) -> None:
     """Make C(bundle.tar) a link to the bundle in the cache, putting it there first when it is not."""
-    digest = bundle["digest"]
-    if not re.match(r"[0-9a-f]{64}\Z", digest):
-        raise BundleError(f"{digest!r} is not a SHA-256 in hexadecimal digits")
-    cached = os.path.join(root.bundle_cache, digest)
+    name = bundle.get("digest") or bundle["cache_key"]
+    if not re.match(r"[0-9a-f]{64}\Z", name):
+        raise BundleError(f"{name!r} is not a SHA-256 in hexadecimal digits")
+    cached = os.path.join(root.bundle_cache, name)
     if os.path.exists(cached):
         _link(cached, paths.bundle)
         if bundle.get("path") and bundle.get("remove_source"):
@@ -142,7 +142,7 @@ def _fetch_cached(
         os.makedirs(root.bundle_cache, exist_ok=True)
         incoming = f"{cached}.{os.getpid()}"
         try:
-            _obtain(bundle, incoming, download)
+            _obtain(bundle, paths, incoming, download)
             _link(incoming, paths.bundle)
             os.rename(incoming, cached)
         finally:
@@ -150,9 +150,12 @@ def _fetch_cached(
     root.prune_cache()
 
 
-def _obtain(bundle: Dict[str, Any], target: str, download: Optional[Download]) -> None:
-    """Bring the bundle from C(path), or else from C(url), into a new file of our own and check its content."""
-    path = bundle.get("path")
+def _obtain(bundle: Dict[str, Any], paths: DeploymentPaths, target: str, download: Optional[Download]) -> None:
+    """Bring the bundle from C(path), or else from where it is downloaded, into a new file of our own and check it.
+
+    What a download has brought until it was interrupted stays for the next call of the same deployment.
+    """
+    path, partial = bundle.get("path"), paths.bundle + ".part"
     remove_tree(target)
     try:
         if path and os.path.isfile(path):
@@ -164,16 +167,30 @@ def _obtain(bundle: Dict[str, Any], target: str, download: Optional[Download]) -
             if os.geteuid() == 0:
                 os.chown(target, 0, 0)
             digest = _sha256(target)
-        elif bundle.get("url") and download:
-            digest = download(bundle["url"], bundle.get("headers") or {}, target)
+        elif download and (bundle.get("url") or bundle.get("s3_location")):
+            digest = download(bundle, partial)
+            shutil.move(partial, target)
+            digest = digest or _sha256(target)
         else:
-            missing = path or bundle.get("digest")
+            missing = path or bundle.get("digest") or bundle.get("cache_key")
             raise BundleError(f"the bundle is not on this instance any more ({missing}); push it again")
         _check("the bundle that arrived", bundle.get("checksum"), digest)
         _check("the bundle that arrived", bundle.get("digest") and "sha256:" + bundle["digest"], digest)
-    except BaseException:
+        if bundle.get("part_size") is not None and not bundle.get("digest"):
+            _check_e_tag(target, bundle["e_tag"], bundle["part_size"])
+    except BaseException as error:
         remove_tree(target)
+        if not getattr(error, "resumable", False):
+            remove_tree(partial)
         raise
+
+
+def _check_e_tag(path: str, wanted: str, part_size: int) -> None:
+    from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_e_tag import e_tag_of
+
+    found = e_tag_of(path, part_size)
+    if found not in ("", wanted):
+        raise BundleError(f"the bundle that arrived has the ETag {found}, expected was {wanted}")
 
 
 def _link(cached: str, path: str) -> None:

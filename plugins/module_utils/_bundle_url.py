@@ -6,6 +6,7 @@
 
 import hashlib
 import os
+import re
 import time
 from typing import Any, Dict
 from urllib.error import HTTPError
@@ -17,42 +18,77 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archi
 
 ATTEMPTS = 4
 TIMEOUT_SECONDS = 60
+PASSING = (408, 429)
+# The controller makes a new address when a message has these words, and the download goes on.
+EXPIRED = "the signed address has expired"
+EXPIRED_ANSWERS = re.compile(r"Request has expired|<Code>(ExpiredToken|RequestExpired)</Code>")
 
 
-def fetch_url(url: str, headers: Dict[str, str], path: str) -> str:
-    """Write what is behind C(url) to C(path) (0600) and return its SHA-256 in hexadecimal digits.
+class AddressExpired(BundleError):
+    """A signed address is no longer accepted; what has arrived is kept for another one."""
 
-    What may pass by itself (no connection, 5xx, a body cut short) is tried again after 1, 3 and 9 seconds.
+    resumable = True
 
-    :param headers: sent to that host alone, not to one it redirects to.
+
+def fetch_url(bundle: Dict[str, Any], path: str) -> str:
+    """Write what is behind C(bundle.url) to C(path) (0600) and return its SHA-256 in hexadecimal digits.
+
+    What may pass by itself (no connection, 5xx, a body cut short) is tried again after 1, 3 and 9 seconds, from where
+    it broke off when the server can do that. What is at C(path) already is the beginning, of an earlier call.
+
+    :param bundle: C(url); C(headers), sent to that host alone, not to one it redirects to; C(e_tag) and C(size) of the
+        answer where they are known.
     :raises BundleError: naming the address without its query, which may hold a signature.
     """
+    url = bundle["url"]
     address = urlsplit(url)
     shown = f"{address.scheme}://{address.hostname}{address.path}"
-    for attempt in range(ATTEMPTS):
+    attempt = 0
+    state = {"e_tag": bundle.get("e_tag") or ""}
+    while True:
+        before = _size(path)
         try:
-            return _fetch(url, headers, path)
+            return _fetch(bundle, path, state)
         except BundleError:
             raise
         except HTTPError as error:
             reason = f"HTTP status {error.code} ({error.reason})"
-            if error.code < 500 or attempt == ATTEMPTS - 1:
+            said = _body(error)
+            if EXPIRED_ANSWERS.search(said):
+                raise AddressExpired(f"the bundle could not be downloaded from {shown}: {EXPIRED}") from None
+            code = re.search(r"<Code>(\w+)</Code>", said)
+            reason += f" {code.group(1)}" if code else ""
+            if error.code < 500 and error.code not in PASSING:
                 break
         except Exception as error:
             reason = str(error).replace(url, shown)
-            if attempt == ATTEMPTS - 1:
-                break
-        time.sleep(3**attempt)
+        # A download that moves on has all its attempts before it.
+        attempt = 0 if _size(path) >= before + CHUNK else attempt + 1
+        if attempt >= ATTEMPTS:
+            break
+        time.sleep(3 ** max(0, attempt - 1))
     raise BundleError(f"the bundle could not be downloaded from {shown}: {reason}")
 
 
-def _fetch(url: str, headers: Dict[str, str], path: str) -> str:
-    digest = hashlib.sha256()
-    size = 0
+def _fetch(bundle: Dict[str, Any], path: str, state: Dict[str, str]) -> str:
+    headers = dict(bundle.get("headers") or {})
+    secret = list(headers)
+    e_tag, begun = bundle.get("e_tag"), _size(path) if state["e_tag"] else 0
+    if begun:
+        headers.update({"Range": f"bytes={begun}-", "If-Range": '"{}"'.format(state["e_tag"])})
     response: Any = open_url(
-        url, headers=headers, unredirected_headers=list(headers), timeout=TIMEOUT_SECONDS, decompress=False
+        bundle["url"], headers=headers, unredirected_headers=secret, timeout=TIMEOUT_SECONDS, decompress=False
     )
-    with _new_file(path) as stream:
+    found = response.headers.get("ETag") or ""
+    if e_tag and found.strip('"') not in ("", e_tag):
+        raise BundleError(f"the bundle was replaced: its ETag is {found}, expected was {e_tag}")
+    if found.startswith('"'):  # only then does it stand for each byte
+        state["e_tag"] = found.strip('"')
+    if response.getcode() != 206:
+        begun = 0
+    size = begun
+    digest = hashlib.sha256()
+    with _open(path, begun, digest) as stream:
         while True:
             chunk = response.read(CHUNK)
             if not chunk:
@@ -61,14 +97,41 @@ def _fetch(url: str, headers: Dict[str, str], path: str) -> str:
             size += len(chunk)
             _write(stream, chunk, path)
     expected = response.headers.get("Content-Length")
-    if expected and int(expected) != size:
-        raise OSError(f"{size} of {expected} bytes arrived")
+    if expected and int(expected) != size - begun:
+        raise OSError(f"{size} of {begun + int(expected)} bytes arrived")
+    if bundle.get("size") is not None and bundle["size"] != size:
+        raise BundleError(f"the bundle that arrived has {size} bytes, expected were {bundle['size']}")
     return digest.hexdigest()
 
 
-def _new_file(path: str) -> Any:
+def _size(path: str) -> int:
     try:
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", 0)
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _body(error: HTTPError) -> str:
+    try:
+        return error.read(8192).decode("utf-8", "replace")
+    except Exception:
+        return ""
+
+
+def _open(path: str, begun: int, digest: Any) -> Any:
+    """Open the file behind its first C(begun) bytes, which go into the digest."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | (0 if begun else os.O_TRUNC), 0o600)
+        stream = os.fdopen(descriptor, "r+b", 0)
+        left = begun
+        while left:
+            chunk = stream.read(min(CHUNK, left))
+            if not chunk:
+                raise OSError("it became shorter")
+            digest.update(chunk)
+            left -= len(chunk)
+        stream.truncate()
+        return stream
     except OSError as error:
         raise BundleError(f"the bundle could not be written to {path}: {error}") from error
 

@@ -22,24 +22,32 @@ def unpack_zip(kind: str, source: str, tree: Tree) -> None:
     :raises BundleError: when a member is unsafe.
     """
     with zipfile.ZipFile(source) as archive:
-        for member in archive.infolist():
-            name = _zip_name(member)
-            relative = tree.path(name)
-            mode = _zip_mode(member)
-            times = (_zip_time(member),) * 2
-            if name.endswith("/"):
-                tree.add_directory(relative, mode & 0o777, _zip_finisher(mode, times))
-                continue
-            with archive.open(member) as content:
-                if stat.S_ISLNK(mode):
-                    if member.file_size > 4096:
-                        raise BundleError(f"member {name!r} is a symbolic link with a text of {member.file_size} bytes")
-                    tree.add_link(relative, os.fsdecode(content.read()))
-                elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
-                    finish = _zip_finisher(mode, times)
-                    tree.add_file(relative, content, member.file_size, mode & 0o777, finish)
-                else:
-                    raise BundleError(f"member {name!r} is a device or a fifo")
+        add_members(archive, tree)
+
+
+def add_members(archive: zipfile.ZipFile, tree: Tree) -> None:
+    """Add the members of an open archive.
+
+    :raises BundleError: when a member is unsafe.
+    """
+    for member in archive.infolist():
+        name = _zip_name(member)
+        relative = tree.path(name)
+        mode = _zip_mode(member)
+        times = (_zip_time(member),) * 2
+        if name.endswith("/"):
+            tree.add_directory(relative, mode & 0o777, _zip_finisher(mode, times))
+            continue
+        with archive.open(member) as content:
+            if stat.S_ISLNK(mode):
+                if member.file_size > 4096:
+                    raise BundleError(f"member {name!r} is a symbolic link with a text of {member.file_size} bytes")
+                tree.add_link(relative, os.fsdecode(content.read()))
+            elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
+                finish = _zip_finisher(mode, times)
+                tree.add_file(relative, content, member.file_size, mode & 0o777, finish)
+            else:
+                raise BundleError(f"member {name!r} is a device or a fifo")
 
 
 def _zip_finisher(mode: int, times: Tuple[float, float]) -> Callable[[Any], None]:

@@ -42,6 +42,10 @@ class Revision:
             from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_url import fetch_url
 
             self._download = fetch_url
+        elif bundle.get("s3_location"):
+            from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_s3 import fetch_s3
+
+            self._download = fetch_s3
 
     def download_bundle(self) -> None:
         """Make room by the agent's retention, get the bundle, unpack it, keep its AppSpec.

@@ -15,6 +15,7 @@ description:
 extends_documentation_fragment:
   - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.store
+  - agentless.codedeploy._aws
 attributes:
   action:
     description:

@@ -77,10 +77,11 @@ options:
   revision:
     description:
       - What to deploy. A folder or an archive (zip, tar, tar.gz) on the controller, absolute or relative to the working
-        directory, else to the playbook; an C(https://) address; C(github:owner/repository@commit) with all 40 digits of
-        the commit; or V(last_successful), the revision of the group's last successful deployment; V(previous), the same
-        after a failure and the revision before that one after a success; or the id of an earlier deployment of the
-        application, whose revision is deployed again.
+        directory, else to the playbook; an C(https://) address; C(s3://bucket/key), with C(?versionId=) and C(&eTag=)
+        if wanted; C(github:owner/repository@commit) with all 40 digits of the commit.
+      - V(latest) is the newest registered revision of the application, V(last_successful) the revision of the group's
+        last successful deployment, V(previous) the same after a failure and the revision before that one after a
+        success; the id of an earlier deployment of the application is that one's revision.
       - A mapping in the shape of the API's C(RevisionLocation), with C(revision_type), stands for the same.
       - Required with O(state=created).
     type: raw
@@ -202,9 +203,10 @@ options:
     type: str
   download:
     description:
-      - How the bundle gets to the instances. With V(push) the controller fetches it and copies it to each instance
-        that does not have it, whatever kind of revision it is. By default instances download from an address
-        themselves.
+      - How the bundle gets to the instances. With V(presigned), the default for S3, each downloads it from a signed
+        address, without boto3 and credentials of its own. With V(instance) it uses its own profile and needs boto3.
+        With V(push) the controller fetches it and copies it to each instance that does not have it, whatever kind of
+        revision it is.
     type: str
   github_token:
     description:

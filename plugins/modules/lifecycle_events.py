@@ -115,6 +115,25 @@ options:
           - SHA-256 of the bundle in hexadecimal digits. A bundle with it in C(bundle-cache) below O(root) is used
             instead of O(bundle.path) and O(bundle.url), and what comes from these is kept there.
         type: str
+      cache_key:
+        description: Name in C(bundle-cache), 64 hexadecimal digits, for a bundle whose O(bundle.digest) is not known.
+        type: str
+      s3_location:
+        description:
+          - Object in S3 that is downloaded with the instance's own credentials, with C(bucket), C(key), C(version),
+            C(region) and C(endpoint_url). Needs boto3 in the Python that Ansible uses there.
+        type: dict
+      size:
+        description: Bytes that must arrive from O(bundle.url) or O(bundle.s3_location).
+        type: int
+      e_tag:
+        description: ETag that S3 must have for the object, without quotes.
+        type: str
+      part_size:
+        description:
+          - Bytes of the parts in which the object was sent to S3, V(0) when it was sent as a whole. With it, and
+            without O(bundle.digest), the content is compared with O(bundle.e_tag).
+        type: int
       remove_source:
         description: Remove what is at O(bundle.path), which was copied there for this call alone.
         type: bool
@@ -455,6 +474,11 @@ BUNDLE_OPTIONS = {
     "headers": {"type": "dict", "default": {}, "no_log": True},
     "checksum": {"type": "str"},
     "digest": {"type": "str"},
+    "cache_key": {"type": "str", "no_log": False},
+    "s3_location": {"type": "dict"},
+    "size": {"type": "int"},
+    "e_tag": {"type": "str"},
+    "part_size": {"type": "int"},
     "remove_source": {"type": "bool", "default": False},
 }
 
@@ -475,7 +499,11 @@ ARGUMENT_SPEC = {
     "deployment_creator": {"type": "str", "default": "user"},
     "deployment_type": {"type": "str", "choices": ["IN_PLACE", "BLUE_GREEN"], "default": "IN_PLACE"},
     "revision": {"type": "dict", "default": {}},
-    "bundle": {"type": "dict", "options": BUNDLE_OPTIONS, "required_one_of": [["path", "url", "digest"]]},
+    "bundle": {
+        "type": "dict",
+        "options": BUNDLE_OPTIONS,
+        "required_one_of": [["path", "url", "digest", "s3_location"]],
+    },
     "appspec": {"type": "dict"},
     "previous_appspec": {"type": "dict"},
     "appspec_filename": {"type": "str"},

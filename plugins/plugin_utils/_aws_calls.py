@@ -22,6 +22,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "revisions": (
         "s3:GetObject",
         "s3:HeadObject",
+        "s3:ListObjectsV2",
     ),
     "traffic": (
         "elasticloadbalancing:DeregisterInstancesFromLoadBalancer",

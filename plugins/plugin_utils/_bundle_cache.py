@@ -111,7 +111,7 @@ def add_stream(answer: Any, bundle_type: str | None = None) -> CachedBundle:
     :raises OSError: it broke off.
     """
     expected = answer.headers.get("Content-Length")
-    with _Addition(None) as addition:
+    with Addition(None) as addition:
         while chunk := answer.read(CHUNK):
             addition.write(chunk)
         if expected and int(expected) != addition.size:
@@ -140,7 +140,7 @@ def remember_bundle(signature: str, bundle: CachedBundle) -> None:
         record.write(f"{bundle.digest} {bundle.bundle_type}")
 
 
-class _Addition:
+class Addition:
     """A file that is being added to the cache under the name that its content gives."""
 
     def __init__(self, bundle_type: str | None) -> None:
@@ -149,7 +149,7 @@ class _Addition:
         self.size = 0
         self.bundle: CachedBundle
 
-    def __enter__(self) -> _Addition:
+    def __enter__(self) -> Addition:
         self._stream = tempfile.NamedTemporaryFile(dir=cache_directory(), prefix="adding-", delete=False)  # noqa: SIM115 (closed in __exit__)
         return self
 
@@ -180,7 +180,7 @@ def _path(digest: str, bundle_type: str) -> str:
 
 
 def _copy(path: str, bundle_type: str) -> CachedBundle:
-    with open(path, "rb") as source, _Addition(bundle_type) as addition:
+    with open(path, "rb") as source, Addition(bundle_type) as addition:
         while chunk := source.read(CHUNK):
             addition.write(chunk)
     return addition.bundle
@@ -188,7 +188,7 @@ def _copy(path: str, bundle_type: str) -> CachedBundle:
 
 def _pack(path: str, entries: list[tuple[str, os.stat_result]]) -> CachedBundle:
     with (
-        _Addition("tgz") as addition,
+        Addition("tgz") as addition,
         _deterministic_gzip(addition) as stream,
         tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as archive,
     ):

@@ -6,17 +6,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import posixpath
 import stat
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils import _bundle_archive
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_zip import add_members
 
 APPSPEC_NAMES = ("appspec.yml", "appspec.yaml")
 MAXIMUM_APPSPEC_SIZE = 1024 * 1024
 MAXIMUM_LINKS = 40
+ENCRYPTED = 0x1
 
 
 class BundleError(Exception):
@@ -134,20 +139,44 @@ def read_contents(path: str, appspec_filename: str | None = None) -> BundleConte
     :raises BundleError: when the bundle cannot be read.
     """
     bundle_type = bundle_type_of(path)
+    if bundle_type == "directory":
+        return _contents(path, bundle_type, None, appspec_filename)
+    return _contents(path, bundle_type, lambda wanted: _archive(bundle_type, path, wanted), appspec_filename)
+
+
+def read_zip(shown: str, stream: IO[bytes], appspec_filename: str | None = None) -> BundleContents:
+    """List a zip archive and read its AppSpec, reading as little of it as possible.
+
+    :param shown: what messages call it; C(path) of the result.
+    :param stream: with positions.
+    :raises BundleError: when it cannot be read.
+    """
+
+    def archive(wanted: int | None) -> _Listing:
+        listing = _Listing(wanted)
+        add_members(_LazyZip(stream), listing)
+        return listing
+
+    return _contents(shown, "zip", archive, appspec_filename)
+
+
+def _contents(
+    path: str, bundle_type: str, archive: Callable[[int | None], _Listing] | None, appspec_filename: str | None
+) -> BundleContents:
     try:
-        listing = None if bundle_type == "directory" else _archive(bundle_type, path)
-        members = _folder(path) if listing is None else listing.members
-        top = "" if listing is None else _single_top_folder(members)
+        listing = archive(None) if archive else None
+        members = listing.members if listing else _folder(path)
+        top = _single_top_folder(members) if listing else ""
         shown = {name[len(top) :]: member for name, member in members.items() if name.startswith(top)}
         name = _appspec_name(shown, appspec_filename)
         inside = _appspec_path(shown, name) if name else None
         if inside is None:
             data = b""
-        elif listing is None:
+        elif archive is None or listing is None:
             with open(os.path.join(path, inside), "rb") as stream:
                 data = stream.read()
         else:
-            data = _archive(bundle_type, path, listing.contents[top + inside]).data
+            data = archive(listing.contents[top + inside]).data
     except _bundle_archive.BundleError as error:
         raise BundleError(f"the bundle {path} cannot be deployed: {error}") from error
     except BundleError:
@@ -222,6 +251,25 @@ class _Listing(_bundle_archive.Tree):
             self.data = stream.read()
         self._count += 1
         return ""
+
+
+class _LazyZip(zipfile.ZipFile):
+    """A zip archive in which opening a member reads nothing of it yet."""
+
+    def open(self, name: Any, mode: Any = "r", pwd: bytes | None = None, *, force_zip64: bool = False) -> Any:
+        """Return a stream that opens the member when it is read."""
+        if name.flag_bits & ENCRYPTED:
+            raise BundleError(f"the bundle is encrypted (member {name.filename})")
+        return _LazyMember(lambda: super(_LazyZip, self).open(name, mode, pwd))
+
+
+class _LazyMember(io.RawIOBase):
+    def __init__(self, opened: Callable[[], IO[bytes]]) -> None:
+        self._open = opened
+
+    def read(self, size: int = -1) -> bytes:
+        with self._open() as stream:
+            return stream.read(size)
 
 
 def _archive(bundle_type: str, path: str, wanted: int | None = None) -> _Listing:

@@ -29,13 +29,16 @@ def revision_identity(revision: t.Mapping[str, t.Any]) -> str:
     """What makes two revisions the same one.
 
     A bundle from the controller's disk is known by its digest: a check-out elsewhere of the same content is the same
-    revision. A commit is itself: GitHub may pack it differently tomorrow. Everything else is its location, with the
-    digest where one is known.
+    revision. A commit is itself: GitHub may pack it differently tomorrow. Everything else is its location, with S3's
+    own word for the content, or the digest where one is known.
     """
     if revision.get("revision_type") == "Local" and revision.get("digest"):
         return f"digest {revision['digest']}"
     location = {key: value for key, value in revision.items() if key not in _DESCRIPTIVE}
-    if revision.get("revision_type") != "GitHub" and revision.get("digest"):
+    e_tag = (revision.get("bundle") or {}).get("e_tag")
+    if e_tag:
+        location["e_tag"] = e_tag
+    elif revision.get("revision_type") != "GitHub" and revision.get("digest"):
         location["digest"] = revision["digest"]
     identity = json.dumps(location, sort_keys=True)
     # A database keeps no index of texts of any length.

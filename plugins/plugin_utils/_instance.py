@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable
 from itertools import dropwhile
 from typing import Any
+from urllib.parse import parse_qsl
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_url import EXPIRED
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import AppSpecError, parse_appspec_file
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_cache import CachedBundle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import (
@@ -33,6 +35,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_signal 
 
 MODULE = "agentless.codedeploy.lifecycle_events"
 RECONNECT_PAUSE = 2.0
+MOST_ADDRESSES = 12
+SECRET_PARTS = ("Signature", "Credential", "Security-Token", "AWSAccessKeyId")
 
 
 class InstanceError(Exception):
@@ -52,6 +56,19 @@ class Instance:
         self._root = root
         self._reached = False
         self.extras: dict[str, Any] = {}
+        #: Makes another address of the bundle in place of one that has expired; set by who gave the first one.
+        self.renew_address: Callable[[str], str] | None = None
+        #: Texts that must not be seen.
+        self.secrets: list[str] = []
+
+    def hide_address(self, url: str) -> str:
+        """Note that the query of an address, where its signature is, must not be seen; returns the address."""
+        query = url.partition("?")[2]
+        # Encoded and not: what is hidden must also be found where somebody has decoded it.
+        parts = [value for name, value in parse_qsl(query) if name.endswith(SECRET_PARTS)]
+        self.secrets += [url, query, *parts]
+        self.secrets.sort(key=len, reverse=True)
+        return url
 
     def bundle_parameter(self, bundle: CachedBundle, source: str, headers: dict[str, str]) -> dict[str, Any]:
         """Return the module's C(bundle) parameter, having copied the bundle unless the instance has it or downloads it.
@@ -83,12 +100,32 @@ class Instance:
         :raises InstanceError: when the module refuses (lock, agent, parameters).
         :raises AnsibleConnectionFailure: when the instance is not reachable (any more).
         """
+        outcome: dict[str, Any] = {}
         log = self._event_log(parameters["deployment_group_id"], parameters["deployment_id"])
-        with told_in_the_meantime(stop_requested_apart, lambda: _tell_stop(_apart(self._action), log)):
-            result = self.start_events(parameters)
-        if result["status"] == "InProgress":
-            result = self._follow(parameters, result, listener, stop_requested)
-        return result
+        for _address in range(MOST_ADDRESSES):
+            with told_in_the_meantime(stop_requested_apart, lambda: _tell_stop(_apart(self._action), log)):
+                result = self.start_events(parameters)
+            if result["status"] == "InProgress":
+                result = self._follow(parameters, result, self._unless_renewed(listener), stop_requested)
+            outcome = _joined(outcome, result)
+            expired = self._expired(result["events"])
+            if expired is None or self.renew_address is None or stop_requested():
+                break
+            events = parameters["events"][parameters["events"].index(expired) :]
+            bundle = {**parameters["bundle"], "url": self.renew_address(parameters["bundle"]["url"])}
+            parameters = {**parameters, "events": events, "bundle": bundle}
+        return outcome
+
+    def _expired(self, events: list[dict[str, Any]]) -> str | None:
+        """Return the event that failed because the bundle's address has expired, when another one can be made."""
+        if self.renew_address is None:
+            return None
+        failed = [event for event in events if event["status"] == "Failed"]
+        expired = [event for event in failed if EXPIRED in str((event.get("diagnostics") or {}).get("message"))]
+        return str(expired[0]["lifecycle_event_name"]) if expired else None
+
+    def _unless_renewed(self, listener: EventListener) -> EventListener:
+        return lambda event: None if self._expired([event]) else listener(event)
 
     def start_events(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Call the module once, or again with the AppSpec that it found no parsed copy of; raises as run_events().
@@ -214,3 +251,12 @@ def _refusal(result: dict[str, Any]) -> str:
     if detail and detail[-1] not in message:
         message += f" ({detail[-1]})"
     return message
+
+
+def _joined(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of two calls that ran a deployment's events one after the other, some of them twice."""
+    if not earlier:
+        return later
+    again = {event["lifecycle_event_name"] for event in later["events"]}
+    before = [event for event in earlier["events"] if event["lifecycle_event_name"] not in again]
+    return {**earlier, **later, "events": before + later["events"]}

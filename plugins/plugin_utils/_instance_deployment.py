@@ -195,4 +195,4 @@ class InstanceDeployment:
             self._write(text)
 
     def _without_secrets(self, value: Any) -> Any:
-        return hide(value, self._secrets)
+        return hide(value, [*self._instance.secrets, *self._secrets])

@@ -9,12 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_cache import CachedBundle, cached
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import (
-    is_address,
-    recorded_bundle_type,
-)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_bundle import bring_bundle
 
 
 @dataclass(frozen=True)
@@ -65,12 +61,6 @@ def bundle_of(deployment: Any, instance: Instance, options: InstanceOptions) -> 
     """Bring the bundle of a deployment to an instance and return the module's parameter for it.
 
     :raises InstanceError: when this controller no longer has it.
+    :raises AwsError: it is in S3, and there are no credentials to sign an address with.
     """
-    digest, bundle_type = deployment.revision["digest"], recorded_bundle_type(deployment.revision)
-    bundle: CachedBundle | None = CachedBundle("", bundle_type, digest, 0)
-    source = "" if deployment.options.get("download") == "push" else options.revision
-    if not is_address(source):
-        bundle = cached(digest, bundle_type)
-    if bundle is None:
-        raise InstanceError(f"the bundle {digest} is no longer in this controller's cache; deploy again")
-    return instance.bundle_parameter(bundle, source, options.revision_headers)
+    return bring_bundle(instance, deployment.revision, deployment.options, options.revision, options.revision_headers)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Revisions that are named by what the record says of them: the last successful one, the one before, a deployment's."""
+"""Revisions that are named by what the record says of them: the last successful one, the newest, a deployment's."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_deployment,
     last_successful_revision,
     list_deployments,
+    list_revisions,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InvalidInput
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import DEPLOYMENT_ID, PREVIOUS
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import revision_identity
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import DEPLOYMENT_ID, LATEST, PREVIOUS
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 
@@ -23,7 +25,7 @@ def recorded_revision(
 ) -> dict[str, Any] | None:
     """Return the recorded revision that a text names; of any other text the group's last successful one.
 
-    :param text: C(previous), a deployment id, or anything else that deploy_revision may be.
+    :param text: C(previous), C(latest), a deployment id, or anything else that deploy_revision may be.
     :returns: None when the group has no such revision.
     :raises DoesNotExist: there is no deployment of this id.
     :raises InvalidInput: it is a deployment of another application.
@@ -38,6 +40,9 @@ def recorded_revision(
         return deployment.revision
     if text == PREVIOUS:
         return _previous(store, deployment_group_id)
+    if text == LATEST:
+        registered = list_revisions(store, application_name, descending=True)
+        return registered[0].revision if registered else None
     return last_successful_revision(store, deployment_group_id)
 
 
@@ -52,6 +57,6 @@ def _previous(store: Store, deployment_group_id: str) -> dict[str, Any] | None:
     if current is None or not ended or ended[0].status != "Succeeded":
         return current
     for deployment in ended:
-        if deployment.status == "Succeeded" and deployment.revision.get("digest") != current.get("digest"):
+        if deployment.status == "Succeeded" and revision_identity(deployment.revision) != revision_identity(current):
             return deployment.revision
     return None

@@ -19,12 +19,18 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_cache
     fetch_bundle,
     keep_bundle,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleContents, read_contents
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_access import RevisionAccess
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import (
+    BundleContents,
+    BundleError,
+    read_contents,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_access import PUSH, RevisionAccess
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_github import fetch_github
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_s3 import WHOLE_UP_TO, S3Object, s3_object
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_text import (
     GitHubAddress,
     RevisionTextError,
+    S3Address,
     github_address,
     revision_text,
     s3_address,
@@ -32,6 +38,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_tex
 
 LAST_SUCCESSFUL = "last_successful"
 PREVIOUS = "previous"
+LATEST = "latest"
 DEPLOYMENT_ID = re.compile(r"d-[A-Z0-9]{9}\Z")
 
 
@@ -41,25 +48,34 @@ class RevisionError(Exception):
 
 @dataclass(frozen=True)
 class Revision:
-    """A revision whose bundle the controller has at hand.
+    """A revision whose content the controller knows.
 
     :param revision_type: C(Local), C(URL), C(GitHub) or C(S3).
     :param location: path on the controller, or address without secrets.
-    :param bundle: the bundle in the controller's cache.
+    :param bundle: the bundle in the controller's cache. Of a big one in S3 there is no path, and perhaps no digest.
     :param place: where it is in the shape of the API, for the kinds that CodeDeploy has itself.
+    :param s3: the object in S3.
+    :param gone: instead what the record knew of it, when it is gone and the controller still has its content.
     """
 
     revision_type: str
     location: str
     bundle: CachedBundle
     place: dict[str, Any] = field(default_factory=dict)
+    s3: S3Object | None = None
+    gone: dict[str, Any] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Any]:
         """Return it in the shape of the API's C(RevisionLocation), in snake case, with the bundle's C(digest).
 
-        CodeDeploy itself knows S3 and GitHub; C(local_location) and C(url_location) follow their form.
+        CodeDeploy itself knows S3 and GitHub; C(local_location) and C(url_location) follow their form. C(bundle) is
+        what is known of the bundle beside its place.
         """
-        record: dict[str, Any] = {"revision_type": self.revision_type, "digest": self.bundle.digest}
+        record: dict[str, Any] = {"revision_type": self.revision_type}
+        if self.bundle.digest:
+            record["digest"] = self.bundle.digest
+        if self.revision_type == "S3":
+            return {**record, "s3_location": self.place, "bundle": self.s3.as_record() if self.s3 else self.gone}
         if self.revision_type == "GitHub":
             return {**record, "git_hub_location": self.place, "bundle": {"bundle_type": self.bundle.bundle_type}}
         key, name = ("local_location", "path") if self.revision_type == "Local" else ("url_location", "url")
@@ -67,6 +83,8 @@ class Revision:
 
     def contents(self, appspec_filename: str | None) -> BundleContents:
         """List the bundle and read its AppSpec, see read_contents()."""
+        if self.s3 and not self.bundle.path:
+            return self.s3.contents(appspec_filename)
         return read_contents(self.bundle.path, appspec_filename)
 
 
@@ -89,19 +107,19 @@ def resolve_revision(
 ) -> Revision:
     """Return the revision that a text names and put its bundle into the cache.
 
-    :param text: folder or archive on the controller, C(https://) address, C(github:owner/repository@commit),
-        C(last_successful), C(previous) or a deployment id.
+    :param text: folder or archive on the controller, C(https://) address, C(s3://bucket/key),
+        C(github:owner/repository@commit), or what recorded_revision() knows.
     :param folders: where a relative path is looked for, first match wins.
     :param headers: HTTP headers for an address; secret.
-    :param recorded: record of the revision that the last three name.
+    :param recorded: record of the revision that the text names.
     :raises RevisionError: when it is not there or of a kind that is not supported.
     :raises BundleError: when its bundle cannot be read.
     """
     text, access = text.strip(), access or RevisionAccess()
     if not text:
         raise RevisionError(
-            "deploy_revision is not set: a folder, an archive, an https:// address, github:owner/repository@commit "
-            "or last_successful"
+            "deploy_revision is not set: a folder, an archive, an https:// address, s3://bucket/key, "
+            "github:owner/repository@commit or last_successful"
         )
     if is_recorded(text):
         return _recorded(text, recorded, access)
@@ -113,10 +131,7 @@ def resolve_revision(
     if commit is not None:
         return _github(commit, access)
     if s3 is not None:
-        raise RevisionError(
-            f"revision {s3}: s3 revisions are not yet supported in this version; "
-            "give a folder or an archive on the controller, or an https:// address"
-        )
+        return _s3(s3_object(s3, access.aws), access)
     if is_address(text):
         shown = shown_url(text)
         return Revision("URL", shown, fetch_bundle(text, shown, headers or {}))
@@ -126,7 +141,7 @@ def resolve_revision(
 
 def is_recorded(text: str) -> bool:
     """Say whether a text names a revision by what the record says of it."""
-    return text in (LAST_SUCCESSFUL, PREVIOUS) or DEPLOYMENT_ID.match(text) is not None
+    return text in (LAST_SUCCESSFUL, PREVIOUS, LATEST) or DEPLOYMENT_ID.match(text) is not None
 
 
 def is_address(text: str) -> bool:
@@ -168,11 +183,45 @@ def _github(commit: GitHubAddress, access: RevisionAccess) -> Revision:
     return Revision("GitHub", str(commit), bundle, commit.as_record())
 
 
+def _s3(found: S3Object, access: RevisionAccess, place: dict[str, Any] | None = None) -> Revision:
+    """Return a revision in S3; the whole of it is fetched when it is needed here, or small.
+
+    :param place: the recorded one, when it names no version.
+    """
+    address = found.address
+    if access.download == PUSH or address.bundle_type != "zip" or found.size <= WHOLE_UP_TO:
+        bundle = found.fetch()
+    else:
+        bundle = CachedBundle("", address.bundle_type, found.digest, found.size)
+    shown = f"{address}?versionId={found.version}" if found.version else str(address)
+    return Revision("S3", shown, bundle, place or address.as_record(), found)
+
+
+def _recorded_s3(text: str, record: dict[str, Any], access: RevisionAccess) -> Revision:
+    """Return a revision in S3 again, in the version that was deployed then."""
+    place, known = record["s3_location"], record.get("bundle") or {}
+    asked = S3Address(**place)
+    pinned = replace(
+        asked, version=asked.version or known.get("version", ""), e_tag=asked.e_tag or known.get("e_tag", "")
+    )
+    try:
+        return _s3(s3_object(pinned, access.aws), access, place)
+    except BundleError as error:
+        bundle = cached(str(record.get("digest")), pinned.bundle_type)
+        if bundle is None:
+            raise RevisionError(f"revision {text}: {error}") from error
+        return Revision("S3", str(asked), bundle, place, gone={**known, "gone": True})
+
+
 def _recorded(text: str, record: dict[str, Any] | None, access: RevisionAccess) -> Revision:
     if record is None and text == PREVIOUS:
         raise RevisionError("revision previous: the group has no earlier revision to go back to; name a revision")
+    if record is None and text == LATEST:
+        raise RevisionError("revision latest: the application has no registered revision yet; push or name one")
     if record is None:
         raise RevisionError(f"revision {text}: the group has no successful deployment yet; name a revision")
+    if record["revision_type"] == "S3":
+        return _recorded_s3(text, record, access)
     location, digest, bundle_type = location_of(record), str(record.get("digest")), recorded_bundle_type(record)
     bundle = cached(digest, bundle_type)
     if record["revision_type"] == "GitHub":

@@ -28,12 +28,14 @@ class RevisionAccess:
     :param bundle_type: what the user says that the bundle is; empty: its name tells.
     :param download: how it gets to the instances, one of L{DOWNLOADS}; empty: as is usual for its kind.
     :param github_token: secret.
+    :param aws: how AWS is reached, without keys, as a deployment's record has it.
     """
 
     bundle_type: str = ""
     download: str = ""
     github_token: str = field(default="", repr=False)
     github_api_url: str = API_URL
+    aws: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> RevisionAccess:
@@ -43,6 +45,7 @@ class RevisionAccess:
             download=str(options.get("download") or ""),
             github_token=str(options.get("github_token") or _environment("GITHUB_TOKEN", "GH_TOKEN")),
             github_api_url=str(options.get("github_api_url") or _environment("GITHUB_API_URL") or API_URL),
+            aws=dict(options.get("aws") or {}),
         )
 
 
