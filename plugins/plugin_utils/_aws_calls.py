@@ -92,6 +92,29 @@ SETUP_CALLS: dict[str, tuple[str, ...]] = {
         "sns:GetTopicAttributes",
         "sns:ListTagsForResource",
     ),
+    "launch_example_fleet": (
+        "ec2:AuthorizeSecurityGroupIngress",
+        "ec2:CreateSecurityGroup",
+        "ec2:DeleteSecurityGroup",
+        "ec2:DescribeInstances",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:RunInstances",
+        "ec2:TerminateInstances",
+        "elasticloadbalancing:CreateListener",
+        "elasticloadbalancing:CreateLoadBalancer",
+        "elasticloadbalancing:CreateTargetGroup",
+        "elasticloadbalancing:DeleteLoadBalancer",
+        "elasticloadbalancing:DeleteTargetGroup",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeTags",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:DescribeTargetHealth",
+        "elasticloadbalancing:ModifyTargetGroupAttributes",
+        "elasticloadbalancing:RegisterTargets",
+        "ssm:GetParameter",
+    ),
 }
 """What the person calls who sets AWS up, and no controller does."""
 
@@ -109,6 +132,11 @@ FURTHER_ACTIONS: dict[str, tuple[str, ...]] = {
     "iam:CreatePolicy": ("iam:TagPolicy",),
     "iam:CreateRole": ("iam:TagRole",),
     "sns:CreateTopic": ("sns:TagResource",),
+    "ec2:CreateSecurityGroup": ("ec2:CreateTags",),
+    "ec2:RunInstances": ("ec2:CreateTags", "iam:PassRole"),
+    "elasticloadbalancing:CreateListener": ("elasticloadbalancing:AddTags",),
+    "elasticloadbalancing:CreateLoadBalancer": ("elasticloadbalancing:AddTags",),
+    "elasticloadbalancing:CreateTargetGroup": ("elasticloadbalancing:AddTags",),
 }
 """IAM actions that a call needs beside, or in place of, the one of its own name."""
 

@@ -8,6 +8,7 @@ moto lacks, or is kinder than AWS in, what a deployment has to wait for or to re
 - a target is ``initial`` before it is ``healthy`` and ``draining`` before it is gone, each for a number of answers to
   "how is it?", so that tests depend on no clock; likewise an instance of a classic load balancer;
 - an address with a signature that has expired is refused with S3's own answer;
+- an instance may have an address outside of its subnet, for it may be one of the tests' own hosts;
 - a policy that refuses requests without TLS refuses none while the server is taken to be behind TLS;
 - what an Auto Scaling group has suspended (Launch, Terminate) does not happen;
 - calls are recorded, and can be made to fail.
@@ -28,6 +29,7 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from moto.autoscaling.models import FakeAutoScalingGroup
+from moto.ec2.models.subnets import Subnet
 from moto.elb.exceptions import LoadBalancerNotFoundError
 from moto.elb.models import ELBBackend
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
@@ -212,6 +214,15 @@ def extend_auto_scaling() -> None:
     FakeAutoScalingGroup.set_desired_capacity = careful  # type: ignore[method-assign]
 
 
+def extend_subnets() -> None:
+    """Let an instance have any address that is asked for."""
+
+    def any_address(self: Any, ip: str, instance: Any) -> None:
+        self._subnet_ips[ip] = instance
+
+    Subnet.request_ip = any_address  # type: ignore[method-assign]
+
+
 def extend_policies() -> None:
     """Judge by whether a request came over TLS; moto takes every condition for met."""
     is_action_permitted = IAMPolicyStatement.is_action_permitted
@@ -336,6 +347,7 @@ def main() -> None:
     extend_classic_load_balancers()
     extend_auto_scaling()
     extend_policies()
+    extend_subnets()
     # HTTP/1.1, as moto's own server: without it boto3 makes a connection for each call.
     MotoRequestHandler.protocol_version = "HTTP/1.1"
     server = make_server("127.0.0.1", 0, Application(), threaded=True, request_handler=MotoRequestHandler)  # type: ignore[arg-type]
