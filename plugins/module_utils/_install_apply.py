@@ -37,6 +37,7 @@ class Installation:
         self.revision = revision
         self.instructions = instructions
         self.prefix = ".codedeploy-" + os.urandom(4).hex() + "-"
+        self.uid = os.geteuid()
         self.umask = os.umask(0o022)
         os.umask(self.umask)
         self.physical: Dict[str, str] = {}
@@ -147,6 +148,9 @@ class Installation:
                 self._aside(final)
             else:
                 old = self._name(os.path.dirname(final))
+                if self.uid and there.st_uid != self.uid:
+                    self.operations.append(["exchange", final, new, old, self.uid])
+                    return
         self.operations.append(["place", final, new, old])
 
     def _aside(self, path: str) -> None:

@@ -29,6 +29,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal i
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state_sync import settle, sync_folder
 
 STAGED = ".staged"
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _NOT_LINKABLE = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -78,6 +79,8 @@ def perform(operation: List[Any]) -> None:
     """Do one operation of the journal.
 
     C([place, path, new, old]) puts C(new) at C(path), what is there stays as C(old) unless that is None;
+    C([exchange, path, new, old, uid]) does it for that user with what is another one's, and leaves that as C(new) or
+    C(old);
     C([aside, path, old]) takes C(path) away; C([attributes, path, wanted, found]) sets C([mode, uid, gid, acls]);
     C([context, path, context]) and C([uncontext, path, context]) tell semanage.
     """
@@ -87,6 +90,8 @@ def perform(operation: List[Any]) -> None:
         if old is not None:
             keep(path, old)
         os.rename(new, path)
+    elif kind == "exchange":
+        exchange(path, operation[2], operation[3])
     elif kind == "aside":
         os.rename(path, operation[2])
     elif kind == "attributes":
@@ -125,6 +130,25 @@ def keep(path: str, old: str) -> None:
         os.rename(path, old)
 
 
+def exchange(path: str, new: str, old: str) -> None:
+    """Have two names change places in one step; where the system cannot do that, the path is away for a moment.
+
+    That is for another user's file, of which only root could make a second name or a copy that is like it.
+    """
+    try:
+        import ctypes
+
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+        if not rename(_AT_FDCWD, os.fsencode(path), _AT_FDCWD, os.fsencode(new), _RENAME_EXCHANGE):
+            return
+        if ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
+    except (ImportError, AttributeError):
+        pass
+    os.rename(path, old)
+    os.rename(new, path)
+
+
 def undo(instructions: Any, journal: Dict[str, Any]) -> None:
     """Take all operations back, whichever of them were done, and then remember that only sweeping is left."""
     for operation in reversed(journal["operations"]):
@@ -150,6 +174,12 @@ def _undo(operation: List[Any]) -> None:
                 os.unlink(old)
             else:
                 os.rename(old, path)
+    elif kind == "exchange":
+        # Everything new is the user's own, and what was there is not.
+        for name in operation[2:4]:
+            there = lstat(name)
+            if there is not None and there.st_uid != operation[4]:
+                os.rename(name, path)
     elif kind == "aside":
         if exists(operation[2]):
             os.rename(operation[2], path)

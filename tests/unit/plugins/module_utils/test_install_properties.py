@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,91 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path, links: bool, monkeypatc
     output, _none = reader.communicate()
     assert reader.returncode == 0
     assert int(output) > 0
+
+
+@pytest.fixture
+def somebody() -> Iterator[Instance]:
+    """Give an instance that another user deploys to, in whose folders root has put files."""
+    if os.geteuid():
+        pytest.skip("needs root to be two users")
+    with tempfile.TemporaryDirectory() as directory:
+        made = Instance(Path(directory))
+        for path in (made.root, made.destination):
+            os.chown(path, 1, 1)
+            path.chmod(0o755)
+        yield made
+
+
+def foreign_files(made: Instance) -> list[str]:
+    names = [f"file{number}" for number in range(50)]
+    for name in names:
+        (made.destination / name).write_text("1" * 1000)
+    return names
+
+
+def as_somebody(work: Callable[[], object]) -> None:
+    """Do something as the user 1 in a child, which must succeed."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setgid(1)
+            os.setuid(1)
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("step", [True, False])
+def test_files_of_another_user_are_replaced_without_root(
+    somebody: Instance, step: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = foreign_files(somebody)
+    archive = somebody.archive("new", {name: "2" * 200000 for name in names})
+    if not step:
+        monkeypatch.setattr(_install_journal, "_RENAME_EXCHANGE", 1 << 20)  # no system knows it
+        as_somebody(lambda: somebody.install(archive, None, "OVERWRITE"))
+    else:
+        reader = subprocess.Popen(
+            [sys.executable, "-c", READER, somebody.destination, " ".join(names)], stdout=subprocess.PIPE, text=True
+        )
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "ready\n"
+        as_somebody(lambda: somebody.install(archive, None, "OVERWRITE"))
+        (somebody.root / "stop").touch()
+        output, _none = reader.communicate()
+        assert (reader.returncode, int(output) > 0) == (0, True)
+    found = somebody.installed()
+    assert {name: (found[name][2], found[name][4]) for name in names} == dict.fromkeys(names, (1, b"2" * 200000))
+    assert somebody.leftovers() == []
+
+
+@pytest.mark.parametrize("flag", [2, 1 << 20])
+@pytest.mark.parametrize("done", [0, 1, 25, 49])
+def test_files_of_another_user_come_back(
+    somebody: Instance, flag: int, done: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_install_journal, "_RENAME_EXCHANGE", flag)
+    names = foreign_files(somebody)
+    before = somebody.installed(times=True)
+    archive = somebody.archive("new", {name: "2" for name in names})
+    perform, operations = _install_journal.perform, []
+
+    def killed(operation: list[Any]) -> None:
+        if len(operations) == done:
+            os._exit(0)
+        operations.append(operation)
+        perform(operation)
+
+    monkeypatch.setattr(_install_journal, "perform", killed)
+    as_somebody(lambda: somebody.install(archive, None, "OVERWRITE"))
+    assert (somebody.installed(times=True) == before) == (done == 0) or somebody.leftovers() != []
+    as_somebody(lambda: _install.recover_install(somebody.instructions))
+    assert somebody.installed(times=True) == before
+    assert somebody.leftovers() == []
 
 
 def test_a_running_program_can_be_replaced(tmp_path: Path) -> None:
