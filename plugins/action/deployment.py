@@ -12,10 +12,12 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import r
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._controller_action import ControllerAction
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import arguments_of_settings
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import this_run
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._task_concluded import conclude_deployments
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._task_created import create
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._task_planned import plan
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._task_rolled_back import roll_back_when_due
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._task_stopped import stop_deployment_of
 
@@ -24,18 +26,21 @@ STATES = {
     "concluded": conclude_deployments,
     "stopped": stop_deployment_of,
     "rolled_back": roll_back_when_due,
+    "planned": plan,
 }
 # Those of a deployment's settings are in _deployment_settings.
 ARGUMENTS = {
     "state": {"type": "str", "choices": list(STATES), "default": "created"},
     "deployment_id": {"type": "str"},
     "planned_deployment": {"type": "dict"},
+    "outlook": {"type": "dict"},
     "rollback": {"type": "bool"},
     "wait_for_group": {"type": "int", "default": 0},
     "deployment_group": {"type": "str"},
     "deployment_groups": {"type": "dict", "default": {}},
     "revision_headers": {"type": "dict", "default": {}, "no_log": True},
     "store": {"type": "str"},
+    **REPORT_ARGUMENTS,
 }
 
 

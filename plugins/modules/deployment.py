@@ -28,6 +28,7 @@ description:
 extends_documentation_fragment:
   - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
+  - agentless.codedeploy._attributes.report
   - agentless.codedeploy._attributes.store
   - agentless.codedeploy._aws
 attributes:
@@ -44,9 +45,12 @@ attributes:
       - In check mode with O(state=concluded), the differences of M(agentless.codedeploy.deploy_instance).
 options:
   state:
-    description: Whether to begin, to end, to stop or to roll back the deployment.
+    description:
+      - Whether to begin, to end, to stop or to roll back the deployment.
+      - V(planned) tells what it would do and what hinders it, and changes nothing;
+        M(agentless.codedeploy.deploy_instance) in check mode adds what would happen on instances.
     type: str
-    choices: [created, concluded, stopped, rolled_back]
+    choices: [created, concluded, stopped, rolled_back, planned]
     default: created
   deployment_id:
     description:
@@ -56,6 +60,9 @@ options:
     type: str
   planned_deployment:
     description: In check mode, what O(state=created) has returned as RV(planned_deployment).
+    type: dict
+  outlook:
+    description: With O(state=planned), what it has returned as RV(outlook), to show it with what instances have said.
     type: dict
   application_name:
     description:
@@ -312,6 +319,12 @@ plan:
 planned_deployment:
   description: The deployment that would be made, for M(agentless.codedeploy.deploy_instance).
   returned: when O(state=created), in check mode
+  type: dict
+outlook:
+  description: >-
+    The plan of a deployment: its instances in their order with their health and C(expected_seconds), C(batches),
+    C(estimated_seconds) of all, C(problems), and in the end C(plans) and whether it is C(possible).
+  returned: when O(state=planned)
   type: dict
 plans:
   description: What would happen, once for all instances with the same plan.

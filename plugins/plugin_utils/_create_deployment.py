@@ -48,6 +48,18 @@ class Fleet:
 
 
 @dataclass(frozen=True)
+class Examined:
+    """What was found out about a deployment; None where a problem, which the findings have, hides it."""
+
+    settings: Settings
+    fleet: Fleet
+    revision: Revision | None
+    config: DeploymentConfig | None
+    appspec: dict[str, Any]
+    findings: Findings
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A deployment that has been checked and not yet been recorded."""
 
@@ -86,10 +98,28 @@ def prepare(
     folders: Sequence[str],
     heed_alarms: bool = True,
 ) -> Prepared:
-    """Check everything that can be checked from the controller, without touching an instance or the record.
+    """Check everything that can be checked from the controller; see examine().
+
+    :raises PreflightError: with all findings in one text.
+    """
+    examined = examine(store, settings, fleet, headers, folders, heed_alarms)
+    findings, config, revision = examined.findings, examined.config, examined.revision
+    if findings.problems or config is None or revision is None:
+        raise PreflightError(findings.report())
+    return Prepared(settings, fleet, revision, config, examined.appspec, findings.warnings)
+
+
+def examine(
+    store: Store,
+    settings: Settings,
+    fleet: Fleet,
+    headers: dict[str, str],
+    folders: Sequence[str],
+    heed_alarms: bool = True,
+) -> Examined:
+    """Find what is wrong with a deployment, without touching an instance or the record.
 
     :param heed_alarms: whether an alarm keeps the deployment from being made; none does so with a rollback.
-    :raises PreflightError: with all findings in one text.
     """
     findings = Findings()
     config = _check_config(settings, fleet, findings)
@@ -98,13 +128,15 @@ def prepare(
     _check_not_supported(settings, findings)
     if not findings.problems:
         check_aws(settings.recorded, findings, heed_alarms)
-    last = recorded_revision(store, settings.deployment_group_id, settings.application_name, settings.revision)
+    try:
+        last = recorded_revision(store, settings.deployment_group_id, settings.application_name, settings.revision)
+    except CodeDeployError as error:
+        findings.problems.append(f"{error.code}: {error.message}")
+        return Examined(settings, fleet, None, config, {}, findings)
     revision, appspec = check_revision(
         settings.revision, folders, headers, settings.appspec_filename, findings, last, settings.access
     )
-    if findings.problems or config is None or revision is None:
-        raise PreflightError(findings.report())
-    return Prepared(settings, fleet, revision, config, appspec, findings.warnings)
+    return Examined(settings, fleet, revision, config, appspec, findings)
 
 
 def _check_not_supported(settings: Settings, findings: Findings) -> None:

@@ -1,0 +1,184 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""State C(planned) of the action M(agentless.codedeploy.deployment): what it would do, and what hinders it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, cast
+
+from ansible import context
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import (
+    checked_groups,
+    planned_deployment,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
+    Examined,
+    Prepared,
+    examine,
+    fleet_of,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import (
+    DEFAULT_CONFIG,
+    Settings,
+    settle,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group, is_registered
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._forecast import (
+    batches_of,
+    expected_seconds,
+    makespan,
+    outcome,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import (
+    InstanceHealth,
+    deployment_config,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import former_seconds
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for_group
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import plan_of_preparation
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Group
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import write_report
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import HEALTH
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_plan import plan_lines
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import group_of_play, revision_folders
+
+
+def plan(task: DeploymentTask) -> dict[str, Any]:
+    """Find out what a deployment would do, or with C(outlook) show that with what the instances have said."""
+    return _shown(task) if task.arguments["outlook"] else _planned(task)
+
+
+def _planned(task: DeploymentTask) -> dict[str, Any]:
+    """Look at everything that can be looked at from the controller; problems do not end it, they are part of it."""
+    store = task.store
+    group = task.arguments["deployment_group"] or group_of_play(task.action, task.task_vars)
+    if not group:
+        raise PreflightError("deploy_group is not set: name the group of the inventory that is deployed to")
+    settings = settle(task.arguments, str(group))
+    require_for_group(
+        store,
+        "GetDeploymentGroup",
+        settings.application_name,
+        settings.deployment_group_name,
+        settings.deployment_group_id,
+    )
+    fleet = fleet_of(settings.group, task.task_vars["groups"], task.task_vars["ansible_play_hosts_all"])
+    headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
+    examined = examine(store, settings, fleet, headers, revision_folders(task.task_vars))
+    examined.findings.problems.extend(_denied(task, settings, examined))
+    recorded = get_group(store, settings.deployment_group_id)
+    # Without a possible configuration there is an order all the same.
+    possible = examined if examined.config else dataclasses.replace(examined, config=deployment_config(DEFAULT_CONFIG))
+    # A plan needs no revision.
+    order = plan_of_preparation(cast(Prepared, possible), recorded)
+    outlook = {**_facts(examined, recorded, order), **_times(task, examined, order)}
+    expected = outlook.pop("expected_seconds")
+    for instance in outlook["instances"]:
+        instance["expected_seconds"] = expected.get(instance["target_id"])
+    result = {
+        "changed": False,
+        "deployment_id": "",
+        "status": "Created",
+        "outlook": outlook,
+        # Nothing is taken out of service, so that all can be asked at once.
+        "plan": {**order, "serial": [order["total"]]},
+    }
+    if examined.revision is not None:
+        result["planned_deployment"] = planned_deployment(cast(Prepared, possible), order["order"])
+    return result
+
+
+def _denied(task: DeploymentTask, settings: Settings, examined: Examined) -> list[str]:
+    """Return what a policy would deny of the deployment itself."""
+    store, application = task.store, settings.application_name
+    try:
+        names = application, settings.deployment_group_name
+        require_for_group(store, "CreateDeployment", *names, settings.deployment_group_id)
+        if examined.revision and not is_registered(store, application, examined.revision.as_record()):
+            require(store, "RegisterApplicationRevision", application)
+    except CodeDeployError as error:
+        return [f"{error.code}: {error.message}"]
+    return []
+
+
+def _facts(examined: Examined, recorded: Group | None, order: dict[str, Any]) -> dict[str, Any]:
+    settings, known = examined.settings, recorded.instances if recorded else {}
+    health = {name: known.get(name, (None, "Unknown")) for name in examined.fleet.instances}
+    limit = context.CLIARGS.get("subset")
+    return {
+        "application_name": settings.application_name,
+        "deployment_group_name": settings.deployment_group_name,
+        "group": settings.group,
+        "limit": limit if examined.fleet.limited_to is not None else None,
+        "update_outdated_instances_only": settings.update_outdated_instances_only,
+        "revision": examined.revision.as_record() if examined.revision else None,
+        "deployment_config_name": examined.config.name if examined.config else None,
+        "rollout": settings.rollout,
+        "total": order["total"],
+        "window": order["window"] if examined.config else None,
+        "minimum_healthy_hosts": order["minimum_healthy_hosts"] if examined.config else None,
+        "healthy": sum(healthy is True for healthy, _revision in health.values()),
+        "instances": [
+            {"target_id": name, "health": HEALTH[health[name][0]], "revision_health": health[name][1]}
+            for name in order["order"]
+        ],
+        "left_out": [name for name in examined.fleet.instances if name not in set(order["order"])],
+        "problems": examined.findings.problems,
+        "warnings": examined.findings.warnings,
+    }
+
+
+def _times(task: DeploymentTask, examined: Examined, order: dict[str, Any]) -> dict[str, Any]:
+    """Return the batches, and how long the deployment would take as far as former ones tell."""
+    names, rollout = order["order"], examined.settings.rollout
+    times: dict[str, Any] = {"batches": None, "expected_seconds": {}, "estimated_seconds": None}
+    if not examined.config:
+        return times
+    if rollout == "batches":
+        times["batches"] = batches_of(names, order["window"])
+    former = former_seconds(task.store, examined.settings.deployment_group_id)
+    expected = expected_seconds(names, former)
+    if expected is not None:
+        times["expected_seconds"] = expected
+        times["estimated_seconds"] = makespan(names, expected, order["window"], rollout)
+    return times
+
+
+def _shown(task: DeploymentTask) -> dict[str, Any]:
+    """Put together what the controller and the instances know, show it, and fail when the deployment would."""
+    outlook: dict[str, Any] = dict(task.arguments["outlook"])
+    names = [instance["target_id"] for instance in outlook["instances"]]
+    groups = checked_groups(names, task.task_vars)
+    failing = {name for group in groups if group.would_fail for name in group.instances}
+    problems = [*outlook["problems"], *_ending(outlook, failing)]
+    data = {**outlook, "problems": problems, "plans": [group.as_data() for group in groups], "possible": not problems}
+    write_report(task.arguments, plan_lines(data, groups), data)
+    # Ansible prints the whole result of a task that failed: not what has been shown already.
+    result = (
+        {"changed": False} if problems and task.arguments["report"] != "none" else {"changed": False, "outlook": data}
+    )
+    if problems:
+        return {**result, "failed": True, "msg": f"the deployment cannot succeed: {'; '.join(problems)}"}
+    return result
+
+
+def _ending(outlook: dict[str, Any], failing: set[str]) -> list[str]:
+    """Return why the deployment would not succeed by the rules, with what is known of its instances."""
+    if outlook["minimum_healthy_hosts"] is None:
+        return []
+    healthy = {name: value for value, name in HEALTH.items()}
+    order = [
+        InstanceHealth(one["target_id"], healthy[one["health"]], one["revision_health"]) for one in outlook["instances"]
+    ]
+    verdict, _reached = outcome(order, failing, outlook["healthy"], outlook["total"], outlook["minimum_healthy_hosts"])
+    if verdict.status == "Succeeded":
+        return []
+    where = f" It would fail on {', '.join(sorted(failing))}." if failing else ""
+    return [f"{verdict.code}: {verdict.message}{where}"]
