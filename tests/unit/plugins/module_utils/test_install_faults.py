@@ -4,7 +4,8 @@
 """Install is stopped at every one of its file system calls: killed before and after it, or refused by an errno.
 
 What a kill leaves is the same from after one call that changes something until before the next such call, so each of
-these states is tried once. With CODEDEPLOY_TEST_ALL_POINTS=1 each call is, before and after it.
+these states is tried once, and at each call one errno, in turn. With CODEDEPLOY_TEST_ALL_POINTS=1 it is killed before
+and after each call, with CODEDEPLOY_TEST_EVERY_FAULT=1 each call is refused with each errno.
 """
 
 from __future__ import annotations
@@ -71,7 +72,10 @@ class Template:
 
 #: Calls that change nothing that could survive the process; "open" does if it creates.
 READING = "close read fstat lstat stat listdir scandir readlink fdopen statvfs access fsync".split()
+ERRNOS = ["ENOSPC", "EIO", "EACCES"]
 ALL_POINTS = os.environ.get("CODEDEPLOY_TEST_ALL_POINTS") == "1"
+EVERY_FAULT = os.environ.get("CODEDEPLOY_TEST_EVERY_FAULT") == "1"
+FAULTS = (["kill before"] if ALL_POINTS else []) + ["kill after"] + (ERRNOS if EVERY_FAULT else ["errno"])
 
 
 class Counter:
@@ -106,7 +110,7 @@ class Counter:
                 with contextlib.suppress(OSError):
                     real(*arguments, **keywords)
                 os.kill(os.getpid(), signal.SIGKILL)
-            number = getattr(errno, self.fault)
+            number = getattr(errno, ERRNOS[self.point % 3] if self.fault == "errno" else self.fault)
             raise OSError(number, os.strerror(number), "injected")
 
         return call
@@ -156,7 +160,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
         yield Template(root)
 
 
-@pytest.mark.parametrize("fault", ["kill before", "kill after", "ENOSPC", "EIO", "EACCES"][not ALL_POINTS :])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_stopped_at_every_call(template: Template, fault: str, record_property: Any) -> None:
     instance = template.instance
     template.reset("old")
@@ -180,7 +184,7 @@ def test_stopped_at_every_call(template: Template, fault: str, record_property: 
     template.reset("old")
 
 
-@pytest.mark.parametrize("fault", ["kill before", "kill after", "EIO"][not ALL_POINTS :])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_the_undoing_is_stopped_at_every_call(template: Template, fault: str, record_property: Any) -> None:
     """The undoing of what a killed Install left is itself stopped; the next Install succeeds."""
     instance = template.instance
