@@ -15,6 +15,7 @@ CALLS: dict[str, tuple[str, ...]] = {
         "s3:AbortMultipartUpload",
         "s3:CompleteMultipartUpload",
         "s3:CreateMultipartUpload",
+        "s3:HeadBucket",
         "s3:HeadObject",
         "s3:PutObject",
         "s3:UploadPart",

@@ -6,19 +6,16 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
-import tarfile
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.urls import open_url
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_pack import Entry, entries_of, pack
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError, bundle_type_of
 
 CHUNK = 1024 * 1024
@@ -59,22 +56,24 @@ def cached(digest: str, bundle_type: str) -> CachedBundle | None:
         return None
 
 
-def keep_bundle(path: str) -> CachedBundle:
+def keep_bundle(path: str, bundle_type: str = "tgz", ignore_hidden: bool = False) -> CachedBundle:
     """Copy an archive, or pack a folder, into the cache.
 
-    A folder becomes a tar.gz that depends on nothing but names, modes, modification times, links and contents:
+    A folder becomes an archive that depends on nothing but names, modes, modification times, links and contents:
     sorted, owned by root, no time of packing.
 
+    :param bundle_type: C(tgz) or C(zip), what a folder becomes.
+    :param ignore_hidden: leave out of a folder what has a name with a dot at its beginning.
     :raises BundleError: when it cannot be read or holds what no bundle can carry.
     """
-    bundle_type = bundle_type_of(path)
-    folder = bundle_type == "directory"
+    found = bundle_type_of(path)
+    folder = found == "directory"
     try:
-        entries = sorted(_walk(path, "")) if folder else [("", os.stat(path))]
-        signature = _signature(path, entries)
+        entries = entries_of(path, ignore_hidden) if folder else [("", os.stat(path))]
+        signature = _signature(path, bundle_type if folder else found, entries)
         known = known_bundle(signature)
         if known is None:
-            known = _pack(path, entries) if folder else _copy(path, bundle_type)
+            known = _pack(path, entries, bundle_type) if folder else _copy(path, found)
             remember_bundle(signature, known)
     except OSError as error:
         raise BundleError(f"the bundle {path} cannot be read: {error}") from error
@@ -186,51 +185,15 @@ def _copy(path: str, bundle_type: str) -> CachedBundle:
     return addition.bundle
 
 
-def _pack(path: str, entries: list[tuple[str, os.stat_result]]) -> CachedBundle:
-    with (
-        Addition("tgz") as addition,
-        _deterministic_gzip(addition) as stream,
-        tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as archive,
-    ):
-        for name, _status in entries:
-            _add(archive, path, name)
+def _pack(path: str, entries: list[Entry], bundle_type: str) -> CachedBundle:
+    with Addition(bundle_type) as addition:
+        pack(path, entries, bundle_type, addition)
     return addition.bundle
 
 
-@contextmanager
-def _deterministic_gzip(target: Any) -> Iterator[IO[bytes]]:
-    with gzip.GzipFile(filename="", mode="wb", fileobj=target, compresslevel=6, mtime=0) as stream:
-        yield stream  # type: ignore[misc]  # GzipFile is a binary stream without being declared one
-
-
-def _add(archive: tarfile.TarFile, path: str, name: str) -> None:
-    source = os.path.join(path, name)
-    archive.inodes.clear()  # type: ignore[attr-defined]  # hard links are packed as the files that they are
-    info = archive.gettarinfo(source, arcname=name)
-    if info is None or not (info.isfile() or info.isdir() or info.issym()):
-        raise BundleError(f"the bundle {path} holds {name}, which is neither a file, a folder nor a link; remove it")
-    info.uid = info.gid = 0
-    info.uname = info.gname = "root"
-    info.mtime = int(info.mtime)
-    if info.isfile():
-        with open(source, "rb") as content:
-            archive.addfile(info, content)
-    else:
-        archive.addfile(info)
-
-
-def _walk(path: str, folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    with os.scandir(os.path.join(path, folder)) as entries:
-        for entry in entries:
-            name = os.path.join(folder, entry.name)
-            yield name, entry.stat(follow_symlinks=False)
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(path, name)
-
-
-def _signature(path: str, entries: list[tuple[str, os.stat_result]]) -> str:
+def _signature(path: str, bundle_type: str, entries: list[Entry]) -> str:
     """Say in one digest what the folder looks like: a change of any file changes its ctime."""
-    digest = hashlib.sha256(os.fsencode(os.path.realpath(path)))
+    digest = hashlib.sha256(os.fsencode(f"{bundle_type}\0{os.path.realpath(path)}"))
     for name, status in entries:
         numbers = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         digest.update(b"\0" + os.fsencode(name) + b"\0" + repr(numbers).encode())

@@ -98,6 +98,11 @@ def location_of(record: dict[str, Any]) -> str:
         return str(record.get("digest", "unknown"))
 
 
+def s3_text_of(revision: Revision) -> str:
+    """Return the text that names a revision in S3 exactly, with all that its place says."""
+    return revision_text({"revision_type": "S3", "s3_location": revision.place})
+
+
 def resolve_revision(
     text: str,
     folders: Sequence[str],

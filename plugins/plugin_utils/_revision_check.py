@@ -16,7 +16,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file
     parse_appspec_file,
     read_appspec,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleContents, BundleError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
     Findings,
     PreflightError,
@@ -50,20 +50,32 @@ def check_revision(
     except (RevisionError, BundleError) as error:
         findings.problems.append(str(error))
         return None, {}
+    appspec = check_contents(contents, revision.location, appspec_filename, findings)
+    return (None, {}) if appspec is None else (revision, appspec)
+
+
+def check_contents(
+    contents: BundleContents, location: str, appspec_filename: str | None, findings: Findings
+) -> dict[str, Any] | None:
+    """Return the AppSpec of a bundle, adding what is wrong with both to the findings.
+
+    :param location: what messages call the bundle.
+    :returns: None when there is a problem that hides the rest.
+    """
     missing = check_appspec_file(contents, appspec_filename)
     if missing:
-        findings.problems.extend(problem.replace(contents.path, revision.location) for problem in missing)
-        return None, {}
+        findings.problems.extend(problem.replace(contents.path, location) for problem in missing)
+        return None
     try:
         appspec = parse_appspec_file(contents.appspec_data)
     except AppSpecError as error:
         findings.problems.extend(f"{contents.appspec_filename}: {problem}" for problem in error.errors)
         findings.problems.extend(check_appspec(_valid_sections(contents.appspec_data, error), contents).problems)
-        return None, {}
+        return None
     found = check_appspec(appspec, contents)
     findings.problems.extend(found.problems)
     findings.warnings.extend(found.warnings)
-    return revision, appspec
+    return appspec
 
 
 def checked_revision(

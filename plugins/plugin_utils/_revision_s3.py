@@ -176,9 +176,9 @@ def s3_object(address: S3Address, options: Mapping[str, Any]) -> S3Object:
 def _object(address: S3Address, head: Mapping[str, Any], settings: AwsSettings) -> S3Object:
     headers = head.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     digest = str(head.get("Metadata", {}).get(DIGEST) or "").lower()
-    if head.get("ChecksumSHA256") and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
-        checksum = str(head["ChecksumSHA256"])
-        digest = base64.b64decode(checksum).hex() if "-" not in checksum else digest
+    # Of an object that was sent in parts it is the digest of their digests.
+    if head.get("ChecksumSHA256") and (head.get("ChecksumType") == "FULL_OBJECT" or "-" not in str(head["ETag"])):
+        digest = base64.b64decode(str(head["ChecksumSHA256"])).hex()
     version = head.get("VersionId")
     return S3Object(
         address,

@@ -18,6 +18,7 @@ from support.local_fleet import LocalFleet
 from support.record import deployments, events
 
 DEPLOY = "agentless.codedeploy.deploy"
+PUSH = "agentless.codedeploy.push"
 Fleets = Callable[..., LocalFleet]
 
 
@@ -80,3 +81,24 @@ def test_s3(aws_server: AwsServer, controller: Controller, local_fleet: Fleets, 
     happened = events(controller, newest["deploymentId"], "web1")
     assert {event["status"] for event in happened.values()} == {"Succeeded"}
     assert list(happened).count("DownloadBundle") == 1
+
+
+def test_push(aws_server: AwsServer, controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(1)
+    application = Application(tmp_path / "application", "1", AfterInstall="true")
+    aws_server.client("s3").create_bucket(Bucket="bundles")
+    controller.environment.update(aws_server.environment)
+    variables = {"deploy_application": "web", "push_source": application.folder, "push_target": "s3://bundles/a.zip"}
+    planned = controller.playbook(PUSH, fleet.inventory(), "--check", **variables)
+    assert planned.rc == 0, str(planned)
+    assert "would push" in planned.stdout
+    pushed = controller.playbook(PUSH, fleet.inventory(), **variables)
+    assert pushed.rc == 0, str(pushed)
+    assert "To deploy with this revision, run:" in pushed.stdout
+    assert "-e 'deploy_revision=s3://" in pushed.stdout or "-e deploy_revision='s3://bundles/a.zip?" in pushed.stdout
+    again = controller.playbook(PUSH, fleet.inventory(), **variables)
+    assert "The same content is there already" in again.stdout
+    assert "changed=0" in again.stdout
+    result = controller.playbook(DEPLOY, fleet.inventory(), deploy_group="web", deploy_revision="latest")
+    assert result.rc == 0, str(result)
+    assert installed_version(fleet.files("web1")) == "1"
