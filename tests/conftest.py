@@ -117,13 +117,26 @@ def _aws_server() -> Iterator[AwsServer]:
     server.stop()
 
 
+@pytest.fixture(autouse=True)
+def _no_aws_session_of_another_test() -> None:
+    """Let no test have a session that another one has made, with the credentials of that one's environment."""
+    access = sys.modules.get("ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws")
+    if access is not None:
+        access._session.cache_clear()
+        access._given.clear()
+
+
 @pytest.fixture
-def aws_server(_aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> AwsServer:
-    """Give an empty AWS, one server for each test process; this process's own settings of AWS do not apply."""
+def aws_server(_aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServer]:
+    """Give an empty AWS, one server for each test process; this process's own settings of AWS do not apply.
+
+    A call of the collection that is not in ``_aws_calls``, of which the policies are made, fails the test.
+    """
     for name in [name for name in os.environ if name.startswith(("AWS_", "BOTO"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     _aws_server.reset()
-    return _aws_server
+    yield _aws_server
+    assert _aws_server.calls_not_listed() == set()

@@ -64,7 +64,7 @@ options:
   features:
     description:
       - What the controller is to do in AWS, any of V(inventory), V(push), V(revisions), V(traffic), V(auto_scaling),
-        V(alarms), V(notifications). Default all of them.
+        V(alarms), V(notifications), V(doctor). Default all of them.
     type: list
     elements: str
   target_groups:

@@ -45,6 +45,17 @@ CALLS: dict[str, tuple[str, ...]] = {
         "events:PutEvents",
         "sns:Publish",
     ),
+    "doctor": (
+        "autoscaling:DescribeAutoScalingGroups",
+        "cloudwatch:DescribeAlarms",
+        "ec2:DescribeInstances",
+        "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "iam:GetRole",
+        "iam:SimulatePrincipalPolicy",
+        "s3:GetBucketVersioning",
+        "s3:HeadBucket",
+    ),
 }
 """What a controller calls, for each feature. C(sts:GetCallerIdentity) needs no permission."""
 

@@ -69,6 +69,9 @@ def _resources(wanted: Wanted, action: str) -> list[str]:
         return [wanted.topic_arn] if wanted.topic_arn else []
     if service == "events":
         return [f"{regional}:event-bus/{wanted.event_bus}"] if wanted.event_bus else []
+    if service == "iam":
+        # What the controller may find out about itself.
+        return [wanted.iam_arn(f"role/{wanted.role}")]
     if name in ("RegisterTargets", "DeregisterTargets"):
         return [f"{regional}:targetgroup/{group}/*" for group in wanted.target_groups or ["*"]]
     if name in ("RegisterInstancesWithLoadBalancer", "DeregisterInstancesFromLoadBalancer"):

@@ -103,6 +103,19 @@ class AwsServer:
         with urllib.request.urlopen(f"{self.url}/extension/calls") as answer:
             return json.load(answer)
 
+    def product_calls(self) -> set[str]:
+        """Return what the collection itself has called since the last reset, as ``service:Operation`` of the API."""
+        from support.aws_calls import operation
+
+        with urllib.request.urlopen(f"{self.url}/extension/product") as answer:
+            return {operation(*call) for call in json.load(answer)}
+
+    def calls_not_listed(self) -> set[str]:
+        """Return the calls of :meth:`product_calls` that the collection's policies are not made of."""
+        from support.aws_calls import not_listed
+
+        return not_listed(self.product_calls())
+
     def actions(self) -> list[str]:
         """Return the calls since the last reset as "service:action"."""
         return [f"{call['service']}:{call['action']}" for call in self.calls]

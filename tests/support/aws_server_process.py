@@ -46,12 +46,15 @@ DEFAULTS: dict[str, Any] = {
     "clock_ahead_seconds": 0,
     "behind_tls": True,
 }
+PRODUCT = "ansible-collection-agentless.codedeploy"
 FORM = "application/x-www-form-urlencoded"
 
 control = dict(DEFAULTS)
 unhealthy: dict[str, dict[str, str]] = {}
 failures: list[dict[str, Any]] = []
 calls: list[dict[str, Any]] = []
+# What the collection itself has called since the last reset, and not the tests.
+of_product: set[tuple[str, ...]] = set()
 # How many more answers say that a target comes or goes: (load balancer or target group, instance) -> answers.
 coming: dict[tuple[str, str], int] = {}
 going: dict[tuple[str, str], int] = {}
@@ -307,6 +310,9 @@ class Application:
         call = identify(environ, query)
         with lock:
             calls.append(call)
+            # A signed address is given to an instance, which asks in its own name.
+            if PRODUCT in environ.get("HTTP_USER_AGENT", "") or "X-Amz-Signature" in query:
+                of_product.add((call["service"], call["action"], *call["query"]))
         failure = failure_of(call)
         if failure is None and is_expired(query):
             failure = {"status": 403, "code": "AccessDenied", "message": "Request has expired"}
@@ -320,13 +326,14 @@ class Application:
     def _extension(what: str, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = json.loads(environ["wsgi.input"].read(length)) if length else {}
-        answer = json.dumps(calls) if what == "calls" else "{}"
         with lock:
+            answers = {"calls": calls, "product": sorted(of_product)}
+            answer = json.dumps(answers.get(what, {}))
             if what in ("reset", "forget"):
                 calls.clear()
             if what == "reset":
                 control.update(DEFAULTS)
-                for state in (unhealthy, coming, going):
+                for state in (unhealthy, coming, going, of_product):
                     state.clear()  # type: ignore[attr-defined]
                 failures.clear()
             elif what == "control":

@@ -129,7 +129,7 @@ def test_a_role_is_assumed_once_for_all_clients(aws_server):
     settings = settings_of(aws_server, assume_role_arn=role, region="us-west-2")
     identity = client(settings, "sts").get_caller_identity()
     client(settings, "ec2").describe_instances()
-    client(settings, "s3").list_buckets()
+    client(settings, "cloudwatch").describe_alarms()
     assert identity["Account"] == "222222222222"
     assert aws_server.actions().count("sts:AssumeRole") == 1
     assert {call["key_id"] for call in aws_server.calls[1:]}.isdisjoint({aws_server.arguments["access_key"]})
