@@ -165,6 +165,7 @@ def aws_errors() -> Iterator[None]:
 def translate(error: Exception) -> AwsError | None:
     """Return the error in one sentence, or None when it is none of boto3's."""
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, WaiterError
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, WaiterError):
         return AwsError(f"{_call('')}: {error}", "WaiterError")
@@ -172,6 +173,10 @@ def translate(error: Exception) -> AwsError | None:
         return _refused(error.operation_name or "", error.response)
     if isinstance(error, (BotoCoreError, HTTPClientError)):
         return _not_asked(error)
+    if isinstance(error, ResponseParserError):
+        call = _call("")
+        text = f"{call}: {call.endpoint} does not answer as AWS does; check endpoint_url, and this machine's proxy"
+        return AwsError(text, "InvalidResponse")
     if type(error).__module__.startswith(("boto3.", "s3transfer.")):
         cause = error.__cause__ or error.__context__
         inner = translate(cause) if isinstance(cause, Exception) and cause is not error else None

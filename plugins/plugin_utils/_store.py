@@ -111,6 +111,18 @@ class Store:
             self._connection.close()
             self._connection = None
 
+    def version(self) -> int | None:
+        """Return the version of the schema as it is, None when there is none; nothing is changed, unlike by a reading.
+
+        :raises StoreError: the database cannot be reached.
+        """
+        with self._explained():
+            connection = self._dialect.connect()
+            try:
+                return self._dialect.schema_version(connection)
+            finally:
+                connection.close()
+
     @contextlib.contextmanager
     def _between(self, begin: str) -> t.Iterator[Transaction]:
         with self._explained():

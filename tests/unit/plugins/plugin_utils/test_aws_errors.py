@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import socket
+import threading
 
 import pytest
 
@@ -186,7 +188,6 @@ def test_endpoint_that_nobody_answers(ask):
 
 def test_connection_that_breaks_off(ask):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        import threading
 
         def hang_up():
             listener.accept()[0].close()
@@ -197,6 +198,25 @@ def test_connection_that_breaks_off(ask):
         _code, message = ask("ec2", "describe_instances", endpoint_url=url)
         thread.join()
     assert f"the connection to {url}" in message and message.endswith("; run again")
+
+
+def test_an_endpoint_that_is_no_aws(ask):
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>Please log in<br></html>")
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        _code, message = ask("ec2", "describe_instances", endpoint_url=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+        thread.join()
+    assert "does not answer as AWS does; check endpoint_url, and this machine's proxy" in message
 
 
 def test_a_role_that_may_not_be_assumed(ask, aws_server):
