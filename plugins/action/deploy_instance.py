@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -13,8 +14,6 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AWS_ARGUMENTS, remember_keys
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_instance import check_instance
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import as_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     get_deployment,
     get_target,
@@ -63,7 +62,7 @@ class ActionModule(ActionBase):
         remember_keys(arguments)
         name = str(task_vars["inventory_hostname"])
         if self._task.check_mode and arguments["planned_deployment"]:
-            return self._check(name, as_deployment(arguments["planned_deployment"]), arguments, task_vars)
+            return self._check(name, SimpleNamespace(**arguments["planned_deployment"]), arguments, task_vars)
         if not arguments["deployment_id"]:
             raise AnsibleActionFail(
                 "deployment_id is missing: create a deployment with agentless.codedeploy.deployment"
@@ -99,6 +98,9 @@ class ActionModule(ActionBase):
     def _check(
         self, name: str, deployment: Any, arguments: dict[str, Any], task_vars: dict[str, Any]
     ) -> dict[str, Any]:
+        # What creates a deployment comes with it, and would be loaded for each instance.
+        from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_instance import check_instance
+
         if name not in deployment.order:
             return {"changed": False, "skipped": True, "msg": NOT_PART}
         instance, options = Instance(self, task_vars, arguments["root"]), self._options(arguments)

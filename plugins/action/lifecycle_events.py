@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import string
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AwsSettings, remember_keys
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_instance import checked_result
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import diff_parameters
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import group_id_of
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_bundle import bring_bundle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import event_line, failure_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import RevisionError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_access import RevisionAccess
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_check import checked_revision
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_text import (
+    RevisionTextError,
+    revision_text,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
     group_of_play,
     revision_folders,
@@ -34,6 +43,16 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets impo
 
 DEFAULT_ROOT = "/opt/codedeploy-agent/deployment-root"
 ID_CHARACTERS = string.ascii_uppercase + string.digits
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be downloaded, and how it is reached; ``options`` are arguments of the task by their names."""
+
+    text: str
+    headers: dict[str, str]
+    options: dict[str, Any]
+    folders: list[str]
 
 
 class ActionModule(ActionBase):
@@ -47,22 +66,24 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
         parameters = {key: value for key, value in self._task.args.items() if value is not None}
-        source = str(parameters.pop("source", None) or "")
+        source = parameters.pop("source", None)
         headers = {str(key): str(value) for key, value in (parameters.pop("source_headers", None) or {}).items()}
-        secrets = address_secrets(source, headers)
+        options = dict(parameters.pop("source_options", None) or {})
         instance = Instance(self, task_vars, str(parameters.get("root") or DEFAULT_ROOT))
+        instance.secrets.extend(address_secrets(source if isinstance(source, str) else "", headers))
         try:
             self._identify(parameters, task_vars)
             if source:
-                self._add_bundle(parameters, source, headers, instance, revision_folders(task_vars))
+                text, folders = revision_text(source), revision_folders(task_vars)
+                self._add_bundle(parameters, Source(text, headers, options, folders), instance)
             if self._task.check_mode:
-                outcome = hide(instance.start_events({**diff_parameters(), **parameters}), secrets)
+                outcome = hide(instance.start_events({**diff_parameters(), **parameters}), instance.secrets)
                 root = str(parameters.get("destination_root") or "/")
                 return {**instance.extras, **checked_result(str(task_vars["inventory_hostname"]), outcome, root)}
             outcome = instance.run_events(parameters, self._say(task_vars))
-        except (RevisionError, BundleError, PreflightError, InstanceError) as error:
-            return {"failed": True, "changed": False, "msg": hide(str(error), secrets)}
-        return self._result(str(task_vars["inventory_hostname"]), parameters, hide(outcome, secrets), instance)
+        except (RevisionError, RevisionTextError, BundleError, PreflightError, InstanceError, CodeDeployError) as error:
+            return {"failed": True, "changed": False, "msg": hide(str(error), instance.secrets)}
+        return self._result(str(task_vars["inventory_hostname"]), parameters, hide(outcome, instance.secrets), instance)
 
     def _identify(self, parameters: dict[str, Any], task_vars: dict[str, Any]) -> None:
         """Give the deployment its names and ids; all tasks of one play get the same deployment id."""
@@ -74,19 +95,22 @@ class ActionModule(ActionBase):
         group_id = parameters.setdefault("deployment_group_id", group_id_of(application, group))
         parameters.setdefault("deployment_id", deployment_id_of(this_run(self), group_id))
 
-    def _add_bundle(
-        self, parameters: dict[str, Any], source: str, headers: dict[str, str], instance: Instance, folders: list[str]
-    ) -> None:
+    def _add_bundle(self, parameters: dict[str, Any], source: Source, instance: Instance) -> None:
         # In check mode nothing that an earlier task would have brought is on the instance.
         needed = {"DownloadBundle", "Install"} if self._task.check_mode else {"DownloadBundle"}
         needed.intersection_update(parameters.get("events") or ())
         if not needed and not self._task.check_mode:
             return
-        revision, appspec = checked_revision(source, folders, headers, parameters.get("appspec_filename"))
+        remember_keys(source.options)
+        options = {**source.options, "aws": AwsSettings.from_arguments(source.options).public}
+        access = RevisionAccess.of(options)
+        revision, appspec = checked_revision(
+            source.text, source.folders, source.headers, parameters.get("appspec_filename"), access
+        )
         parameters["revision"] = revision.as_record()
         parameters["appspec"] = appspec
         if needed:
-            parameters["bundle"] = instance.bundle_parameter(revision.bundle, source, headers)
+            parameters["bundle"] = bring_bundle(instance, parameters["revision"], options, source.text, source.headers)
 
     @staticmethod
     def _say(task_vars: dict[str, Any]) -> Any:

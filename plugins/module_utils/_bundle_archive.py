@@ -19,6 +19,8 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record 
 CHUNK = 1024 * 1024
 RATIO_FROM = 100 * 1024 * 1024
 DEEPEST = 200
+# The controller makes a new address when a message has these words, and the download goes on.
+EXPIRED = "the signed address has expired"
 SETUID_SETGID = stat.S_ISUID | stat.S_ISGID
 
 

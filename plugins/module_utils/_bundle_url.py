@@ -14,13 +14,11 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import CHUNK, BundleError
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import CHUNK, EXPIRED, BundleError
 
 ATTEMPTS = 4
 TIMEOUT_SECONDS = 60
 PASSING = (408, 429)
-# The controller makes a new address when a message has these words, and the download goes on.
-EXPIRED = "the signed address has expired"
 EXPIRED_ANSWERS = re.compile(r"Request has expired|<Code>(ExpiredToken|RequestExpired)</Code>")
 
 

@@ -80,11 +80,18 @@ options:
   source:
     description:
       - The revision to download, as C(deploy_revision) of the role P(agentless.codedeploy.deploy#role). A folder or an
-        archive on the controller, or an C(https://) address.
+        archive on the controller, an C(https://) address, an object in S3, or a commit in GitHub.
       - It is read and checked on the controller, which then gives O(revision), O(bundle) and O(appspec).
-    type: str
+    type: raw
   source_headers:
     description: HTTP headers to send with an address in O(source). Never shown.
+    type: dict
+    default: {}
+  source_options:
+    description:
+      - How O(source) is reached, with the names that M(agentless.codedeploy.deployment) has for it. C(download),
+        C(bundle_type), C(github_token), C(github_api_url), and C(region), C(profile) and the others of AWS. Never
+        shown.
     type: dict
     default: {}
   bundle:
@@ -489,9 +496,10 @@ ARCHIVE_LIMITS = {
 }
 
 ARGUMENT_SPEC = {
-    # These two are used up on the controller, by the action plugin of the same name.
-    "source": {"type": "str"},
+    # These three are used up on the controller, by the action plugin of the same name.
+    "source": {"type": "raw"},
     "source_headers": {"type": "dict", "default": {}, "no_log": True},
+    "source_options": {"type": "dict", "default": {}, "no_log": True},
     "deployment_id": {"type": "str", "required": True},
     "deployment_group_id": {"type": "str", "required": True},
     "deployment_group_name": {"type": "str", "default": ""},

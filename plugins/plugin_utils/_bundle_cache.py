@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.error import HTTPError, URLError
 
-from ansible.module_utils.urls import open_url
-
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_pack import Entry, entries_of, pack
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError, bundle_type_of
 
@@ -87,6 +85,8 @@ def fetch_bundle(url: str, shown_url: str, headers: dict[str, str]) -> CachedBun
     :param headers: sent to that server only, not to where it redirects.
     :raises BundleError: naming the address and the server's answer.
     """
+    from ansible.module_utils.urls import open_url  # half of all that a task would import
+
     try:
         answer = open_url(url, headers=headers, unredirected_headers=list(headers), timeout=DOWNLOAD_TIMEOUT)
         with answer:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 from ansible import constants
@@ -64,11 +63,6 @@ def planned_deployment(prepared: Prepared, order: list[str]) -> dict[str, Any]:
         "ignore_application_stop_failures": settings.ignore_application_stop_failures,
         "options": {**settings.options, "appspec": prepared.appspec, "lifecycle_events": lifecycle_events()},
     }
-
-
-def as_deployment(planned: Mapping[str, Any]) -> Any:
-    """Return a planned deployment with the attributes of a recorded one."""
-    return SimpleNamespace(**planned)
 
 
 def diff_parameters() -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     dead_deployment,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import was_deployed
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import (
     DeploymentConfig,
     deployment_config,
@@ -183,6 +184,7 @@ def record(
             update_outdated_instances_only=settings.update_outdated_instances_only,
             options={
                 **settings.options,
+                "bundle_new": not was_deployed(store, prepared.revision.as_record()),
                 "appspec": prepared.appspec,
                 "lifecycle_events": lifecycle_events(),
             },

@@ -92,6 +92,13 @@ def is_registered(store: Store, application_name: str, revision: t.Mapping[str, 
     return row is not None
 
 
+def was_deployed(store: Store, revision: t.Mapping[str, t.Any]) -> bool:
+    """Whether any deployment of the record had this revision, so that an instance may have its bundle."""
+    with store.reading() as tx:
+        used = "SELECT 1 FROM revisions WHERE identity = %s AND last_used_time IS NOT NULL"
+        return bool(tx.rows(f"{used} LIMIT 1", (revision_identity(revision),)))
+
+
 def use_revision(tx: Transaction, revision_id: str) -> None:
     """Note that a revision is deployed now."""
     tx.execute(

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_url import EXPIRED
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import EXPIRED
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import AppSpecError, parse_appspec_file
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_cache import CachedBundle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import (
@@ -70,16 +70,19 @@ class Instance:
         self.secrets.sort(key=len, reverse=True)
         return url
 
-    def bundle_parameter(self, bundle: CachedBundle, source: str, headers: dict[str, str]) -> dict[str, Any]:
+    def bundle_parameter(
+        self, bundle: CachedBundle, source: str, headers: dict[str, str], perhaps_there: bool = True
+    ) -> dict[str, Any]:
         """Return the module's C(bundle) parameter, having copied the bundle unless the instance has it or downloads it.
 
         :param source: what the user typed; an address is downloaded by the instance itself.
         :param headers: HTTP headers for that address.
+        :param perhaps_there: whether the instance may have it; else it is not asked.
         """
         parameter: dict[str, Any] = {"type": bundle.bundle_type, "digest": bundle.digest}
         if is_address(source):
             parameter.update(url=source.strip(), headers=headers, checksum=f"sha256:{bundle.digest}")
-        elif not self._has(posixpath.join(self._root, "bundle-cache", bundle.digest)):
+        elif not (perhaps_there and self._has(posixpath.join(self._root, "bundle-cache", bundle.digest))):
             parameter.update(path=self._copy(bundle), remove_source=True)
         return parameter
 

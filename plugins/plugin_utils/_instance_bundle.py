@@ -26,7 +26,7 @@ def bring_bundle(
     """Bring a revision's bundle to an instance and return the module's parameter C(bundle) for it.
 
     :param revision: as recorded.
-    :param options: of the deployment's record: C(download), C(aws).
+    :param options: of the deployment's record: C(download), C(aws), C(bundle_new).
     :param source: what the user typed; an address is downloaded by the instance itself.
     :param headers: HTTP headers for that address.
     :raises InstanceError: when this controller no longer has it.
@@ -42,7 +42,7 @@ def bring_bundle(
         bundle = cached(digest, bundle_type)
     if bundle is None:
         raise InstanceError(f"the bundle {digest} is no longer in this controller's cache; deploy again")
-    return instance.bundle_parameter(bundle, source, headers)
+    return instance.bundle_parameter(bundle, source, headers, not options.get("bundle_new"))
 
 
 def _from_s3(

@@ -13,7 +13,6 @@ from urllib.error import HTTPError
 from urllib.parse import urljoin, urlsplit
 
 from ansible.module_utils.api import generate_jittered_backoff, retry_with_delays_and_condition
-from ansible.module_utils.urls import open_url
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_cache import (
     DOWNLOAD_TIMEOUT,
@@ -85,6 +84,8 @@ def _fetch(address: GitHubAddress, url: str, bundle_type: str, token: str) -> Ca
 
 def _open(url: str, token: str) -> Any:
     """Follow the API's redirects by hand: the token is for its own host, port and scheme alone."""
+    from ansible.module_utils.urls import open_url  # half of all that a task would import
+
     api = urlsplit(url)
     if token and api.scheme != "https" and api.hostname not in LOOPBACK:
         raise _NotSent(f"the token is not sent to {api.scheme}://{api.hostname}, use an https:// address")

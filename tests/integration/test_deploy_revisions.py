@@ -99,6 +99,10 @@ def test_push(aws_server: AwsServer, controller: Controller, local_fleet: Fleets
     again = controller.playbook(PUSH, fleet.inventory(), **variables)
     assert "The same content is there already" in again.stdout
     assert "changed=0" in again.stdout
-    result = controller.playbook(DEPLOY, fleet.inventory(), deploy_group="web", deploy_revision="latest")
+    # What another controller with the same record would do, on instances with a profile of their own.
+    shutil.rmtree(controller.home / ".cache")
+    own = {"deploy_group": "web", "deploy_revision": "latest", "deploy_download": "instance"}
+    result = controller.playbook(DEPLOY, fleet.inventory(), **own)
     assert result.rc == 0, str(result)
     assert installed_version(fleet.files("web1")) == "1"
+    assert not (controller.home / ".cache" / "agentless.codedeploy" / "signed").exists()
