@@ -21,7 +21,8 @@ description:
   - In each group the hosts are in the order in which CodeDeploy deploys, by what the record of deployments says of
     their health - unhealthy, unknown, old revision, current revision.
   - The file's name ends with C(codedeploy.yml) or C(codedeploy.yaml).
-author: agentless.codedeploy contributors
+author:
+  - agentless.codedeploy contributors (!UNKNOWN)
 extends_documentation_fragment:
   - agentless.codedeploy._aws
   - agentless.codedeploy._attributes.store
@@ -282,7 +283,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         own = {name: self._templated(self.get_option(name)) for name in AWS_ARGUMENTS}
         regions = self._templated(self.get_option("regions"))
         for group in groups:
-            settings = AwsSettings.from_arguments(group.aws, own if "profile" not in group.aws else _without_keys(own))
+            settings = AwsSettings.from_arguments(group.aws, own)
             for region in (group.regions or regions or [settings.region]) if group.asks_aws else []:
                 places.setdefault((settings, region), []).append(group)
         instances: Found = {}
@@ -376,8 +377,3 @@ def _marked(value: Any) -> Any:
     if isinstance(value, str):
         return trust_as_template(value) if HARMLESS.fullmatch(value) else wrap_var(value)
     return value
-
-
-def _without_keys(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options without keys: a group's own profile takes their place."""
-    return {name: value for name, value in options.items() if name not in ("access_key", "secret_key", "session_token")}

@@ -88,7 +88,8 @@ options:
     description: How much should be free at the deployment root, in MiB.
     type: int
     default: 500
-author: agentless.codedeploy contributors
+author:
+  - agentless.codedeploy contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

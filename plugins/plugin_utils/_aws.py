@@ -42,6 +42,7 @@ AWS_ARGUMENTS: dict[str, dict[str, Any]] = {
     "aws_config": {"type": "dict"},
 }
 SECRET = ("access_key", "secret_key", "session_token")
+IDENTITY = ("profile", *SECRET)
 # What botocore does not read itself. The standard variables for keys and profile are left to it.
 ENVIRONMENT = {
     "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
@@ -80,12 +81,17 @@ class AwsSettings:
         :param below: the same, for example :attr:`public` as a deployment's record has it.
         :raises AwsError: when a profile is given together with keys, or a part of the keys is missing.
         """
+        if arguments.get("profile") and any(arguments.get(name) for name in SECRET):
+            raise AwsError("profile and access_key exclude each other; give one of them", "InvalidInput")
         below = below or {}
+        if any(arguments.get(name) for name in IDENTITY):
+            # Who says whose credentials to use says all of it.
+            below = {name: value for name, value in below.items() if name not in IDENTITY}
         chosen = {
             name: arguments[name] if arguments.get(name) is not None else below.get(name) for name in AWS_ARGUMENTS
         }
-        if chosen["profile"] and any(arguments.get(name) for name in SECRET):
-            raise AwsError("profile and access_key exclude each other; give one of them", "InvalidInput")
+        if chosen["profile"]:
+            chosen.update(dict.fromkeys(SECRET))
         if bool(chosen["access_key"]) != bool(chosen["secret_key"]):
             raise AwsError("access_key and secret_key are given together or not at all", "InvalidInput")
         for name in ("region", "endpoint_url"):

@@ -81,6 +81,12 @@ def test_keys_of_the_environment_do_not_come_before_a_profile(monkeypatch):
     assert AwsSettings.from_arguments({"profile": "mine"}).access_key is None
 
 
+def test_a_run_with_credentials_takes_none_of_what_is_below():
+    keys = {"access_key": "one", "secret_key": "two"}
+    assert AwsSettings.from_arguments(keys, {"profile": "mine", "region": "us-east-1"}).profile is None
+    assert AwsSettings.from_arguments({"profile": "mine"}, keys).access_key is None
+
+
 @pytest.mark.parametrize(
     "arguments", [{"profile": "mine", "access_key": "one", "secret_key": "two"}, {"access_key": "one"}]
 )
