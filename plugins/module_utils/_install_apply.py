@@ -281,11 +281,6 @@ class Installation:
     def _permissions(self) -> Iterator[Dict[str, Any]]:
         for folder in self.plan.folders.values():
             for name, rule in folder.rules.items():
-                path = join(folder.path, name)
-                yield from rule.instructions(path, self._listed_acl(path, rule))
+                yield from rule.instructions(join(folder.path, name))
             if folder.rule is not None:
-                yield from folder.rule.instructions(folder.path, self._listed_acl(folder.path, folder.rule))
-
-    @staticmethod
-    def _listed_acl(path: str, rule: Any) -> List[str]:
-        return rule.acl(os.stat(path).st_mode) if rule.acls is not None else []
+                yield from folder.rule.instructions(folder.path)

@@ -69,12 +69,12 @@ class Rule:
         """Return the complete ACL of an object with this mode, [] when the rule has none."""
         return [] if self.acls is None else full_acl(self.acls, mode)
 
-    def instructions(self, path: str, acl: List[str]) -> Iterator[Dict[str, Any]]:
+    def instructions(self, path: str) -> Iterator[Dict[str, Any]]:
         """Yield the agent's instructions for one object, in its form and order."""
         if self.mode is not None:
-            yield {"type": "chmod", "mode": "%o" % self.mode, "file": path}
+            yield {"type": "chmod", "mode": "%03o" % self.mode, "file": path}
         if self.acls is not None:
-            yield {"type": "setfacl", "acl": acl, "file": path}
+            yield {"type": "setfacl", "acl": self.acls, "file": path}
         if self.context is not None:
             context = {"user": self.context.get("user"), "role": None, "type": self.context.get("type")}
             yield {"type": "semanage", "context": dict(context, range=self.context.get("range")), "file": path}

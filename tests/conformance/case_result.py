@@ -52,10 +52,11 @@ def run_case(case: dict[str, Any], root: Path, path: str) -> list[dict[str, Any]
     :param path: PATH of the engine.
     """
     prepare(case, root)
-    return [_deploy(case, number, root, path) for number in range(1, len(case["deployments"]) + 1)]
+    return [deploy_case(case, number, root, path) for number in range(1, len(case["deployments"]) + 1)]
 
 
-def _deploy(case: dict[str, Any], number: int, root: Path, path: str) -> dict[str, Any]:
+def deploy_case(case: dict[str, Any], number: int, root: Path, path: str) -> dict[str, Any]:
+    """Run one deployment of a case, by its number from 1, and return what is compared."""
     deployment = {
         "id": f"d-{number}",
         "group_id": "dg-1",
@@ -86,7 +87,7 @@ def _deploy(case: dict[str, Any], number: int, root: Path, path: str) -> dict[st
     assert done.returncode == 0, done.stderr.decode()
     answer = json.loads(done.stdout)
     result = {**_comparable_answer(answer), **_collect(root, deployment["group_id"], deployment["id"])}
-    return _normal({"id": deployment["id"], **result}, root)
+    return normal({"id": deployment["id"], **result}, root)
 
 
 def _environment(case: dict[str, Any], root: Path, path: str) -> dict[str, str]:
@@ -219,14 +220,14 @@ def _text(path: Path) -> str | None:
     return shown(path.read_bytes()) if path.is_file() else None
 
 
-def _normal(value: Any, root: Path) -> Any:
+def normal(value: Any, root: Path) -> Any:
     """Return a structure that names the work folder as the recorded ones do."""
     if isinstance(value, str):
         return value.replace(str(root), "@ROOT@")
     if isinstance(value, list):
-        return [_normal(item, root) for item in value]
+        return [normal(item, root) for item in value]
     if isinstance(value, dict):
-        return {name: _normal(item, root) for name, item in value.items()}
+        return {name: normal(item, root) for name, item in value.items()}
     return value
 
 

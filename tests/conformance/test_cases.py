@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conformance.case_compare import case_names, differences, load_case, recorded, wanted
 from conformance.case_result import run_case
+from conformance.case_state import agents_own, comparable, forget_our_own, state
 
 
 @pytest.fixture
@@ -26,7 +27,15 @@ def work_folder() -> Iterator[Path]:
 
 @pytest.mark.parametrize("name", case_names())
 def test_a_case_gives_what_the_agent_gave(name: str, work_folder: Path, conformance_host: str) -> None:
-    assert run_case(load_case(name), work_folder, conformance_host) == wanted(name)
+    case = load_case(name)
+    results = run_case(case, work_folder, conformance_host)
+    assert results == wanted(name)
+    if results[-1] == recorded(name)[-1] and results[-1]["status"] == "Succeeded":
+        forget_our_own(work_folder / "agent")
+        group = case["deployments"][-1].get("group_id", "dg-1")
+        agent = comparable(agents_own(name)[-1])
+        left = state(work_folder, group, results[-1]["id"])
+        assert {**left, "install_json": agent["install_json"] and left["install_json"]} == agent
 
 
 @pytest.mark.parametrize("name", sorted(differences()))
