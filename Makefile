@@ -16,13 +16,14 @@ archive := build/agentless-codedeploy-$(version).tar.gz
 sources := galaxy.yml README.md LICENSE CHANGELOG.md \
     $(shell find meta plugins roles playbooks docs changelogs extensions -name __pycache__ -prune -o -print 2>/dev/null)
 
-.PHONY: help setup demo test lint sanity molecule unit test-matrix bench fuzz clean
+.PHONY: help setup demo test lint sanity molecule unit rollouts test-matrix bench fuzz clean
 
 help:
 	@echo 'make setup        .venv with ansible-core, this collection and the tools for the tests'
 	@echo 'make demo         deploy a sample application to two instances on this machine (KEEP=1: leave it running)'
 	@echo "make test         all tests with the newest ansible-core that $(PYTHON) serves (PYTEST='-k stop': some)"
 	@echo 'make test-matrix  the supported ansible-cores and Pythons of instances that are found on this machine'
+	@echo 'make rollouts     all deployments of up to 6 instances with all failures, against a model (hours)'
 	@echo 'make bench        measure, and compare with the limits (BENCH=--help: what else it takes)'
 	@echo 'make fuzz         look for inputs that break it (FUZZ_SECONDS=600: longer; FUZZ=archives: one target)'
 	@echo 'make clean        remove everything that these made'
@@ -76,6 +77,10 @@ molecule: setup
 
 unit: setup
 	.venv/bin/python -m pytest --numprocesses auto --dist worksteal $(PYTEST)
+
+rollouts: setup
+	CODEDEPLOY_TEST_ALL_ROLLOUTS=1 .venv/bin/python -m pytest --numprocesses auto --dist worksteal \
+	    tests/integration/test_rollouts.py $(PYTEST)
 
 test-matrix: setup
 	.venv/bin/python -m pytest tests/matrix $(PYTEST)

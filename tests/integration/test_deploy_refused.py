@@ -110,8 +110,8 @@ def test_no_revision(controller: Controller, local_fleet: Fleets) -> None:
 @pytest.mark.parametrize(
     ("revision", "message"),
     [
-        ("s3://bucket/key.zip", "s3 revisions are not yet supported in this version"),
-        ("github:owner/repository@abc", "github revisions are not yet supported in this version"),
+        ("s3://bucket", "s3://bucket"),
+        ("github:owner/repository@abc", "the commit must be all its 40 digits"),
         ("nowhere/at/all", "is not on this machine (looked for "),
         ("http://127.0.0.1:9/application.zip", "http://127.0.0.1:9/application.zip cannot be downloaded"),
     ],
