@@ -168,7 +168,7 @@ def s3_object(address: S3Address, options: Mapping[str, Any]) -> S3Object:
         )
     if not found.digest and "-" in found.e_tag and found.hashed:
         with _sentences(address):
-            part = s3.head_object(PartNumber=1, IfMatch=f'"{found.e_tag}"', **found.parameters)
+            part = s3.head_object(PartNumber=1, **found.parameters)
         found = replace(found, part_size=int(part["ContentLength"]))
     return found
 

@@ -156,6 +156,8 @@ def _s3_text(place: Mapping[str, Any]) -> str:
     query = {shown: str(place[name]).strip('"') for name, shown in names.items() if place.get(name)}
     if not place.get("bucket") or not place.get("key"):
         raise RevisionTextError("s3_location needs bucket and key")
+    if query.get("bundleType") == _type_by_name(str(place["key"])):
+        del query["bundleType"]
     return f"s3://{place['bucket']}/{place['key']}" + (f"?{urlencode(query)}" if query else "")
 
 

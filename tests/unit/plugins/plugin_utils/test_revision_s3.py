@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boto3.s3.transfer import TransferConfig
 from support.applications import Application
 from support.aws_server import AwsServer
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_e_tag import e_tag_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils import _revision, _revision_s3
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_cache import cache_directory, keep_bundle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError, read_contents
@@ -26,6 +28,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups impor
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import RevisionError, resolve_revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_access import RevisionAccess
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._signed_address import signed_address
+
+PART_SIZE = 5 * 1024 * 1024
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +119,17 @@ def test_a_big_zip_is_not_fetched(
     pushed = resolve_revision("s3://bundles/big.zip", [], access=RevisionAccess(download="push"))
     assert Path(pushed.bundle.path).read_bytes() == content
     assert revision_identity(pushed.as_record()) == revision_identity(revision.as_record())
+
+
+def test_a_big_zip_that_was_sent_in_parts(s3: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_revision, "WHOLE_UP_TO", 100_000)
+    local = folder.parent / "big.zip"
+    local.write_bytes(zipped(folder, padding=7_000_000))
+    parts = TransferConfig(multipart_threshold=PART_SIZE, multipart_chunksize=PART_SIZE)
+    s3.upload_file(str(local), "bundles", "big.zip", Config=parts)
+    known = resolve_revision("s3://bundles/big.zip", []).as_record()["bundle"]
+    assert known["part_size"] == PART_SIZE
+    assert e_tag_of(str(local), PART_SIZE) == known["e_tag"]
 
 
 def test_e_tag_and_version(s3: Any, folder: Path) -> None:
