@@ -303,11 +303,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Add groups, hosts and variables to the inventory."""
         instances: Found = found["instances"]
         names = host_names(instances, self.get_option("hostnames"))
-        others = {
-            name: self._tags_of_host(host)
-            for name, host in self.inventory.hosts.items()
-            if "codedeploy_aws" not in host.vars
-        }
+        hosts = self.inventory.hosts.items() if any(group.on_premises_tags for group in groups) else ()
+        others = {name: self._tags_of_host(host) for name, host in hosts if "codedeploy_aws" not in host.vars}
         for one, name in names.items():
             self._add_instance(name, instances[one])
         health = self._health(groups)
@@ -318,7 +315,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             for name in ordered(members, health.get(group.name, {})):
                 self.inventory.add_host(name, group=group.name)
         for name, variable in health_variable(groups, health, self.inventory.hosts).items():
-            self.inventory.set_variable(name, "codedeploy_health", variable)
+            self.inventory.set_variable(name, "codedeploy_health", _marked(variable))
         for name in names.values():
             self._construct(name)
         known = self.inventory.groups["all"].get_vars().get(VARIABLE) or {}
