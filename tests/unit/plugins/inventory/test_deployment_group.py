@@ -142,6 +142,16 @@ def test_cache(listing, aws_server, tmp_path):
     assert len(found["HollowWeb_production"]["hosts"]) == 2
 
 
+def test_settings_of_several_files_come_together(listing, tmp_path):
+    other = tmp_path / "other.codedeploy.yml"
+    group = {"deployment_group_name": "production", "on_premises_instance_tag_filters": [APP]}
+    other.write_text(yaml.safe_dump({"plugin": PLUGIN, "application_name": "Other", "deployment_groups": [group]}))
+    servers = own_servers(tmp_path, web1={"codedeploy_tags": {"App": "HollowWeb"}})
+    found, variables, _errors = listing([group], servers, other)
+    assert found["Other_production"]["hosts"] == found["HollowWeb_production"]["hosts"] == ["web1"]
+    assert set(variables["web1"]["codedeploy_deployment_groups"]) == {"Other_production", "HollowWeb_production"}
+
+
 def test_servers_of_ones_own_need_no_boto3(listing, tmp_path):
     (tmp_path / "hidden").mkdir()
     for name in ("boto3", "botocore"):

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
+import yaml
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_definition import ansible_name, read_groups
@@ -50,6 +52,19 @@ def test_a_group_as_aws_exports_it():
     assert group.settings["auto_scaling_groups"] == ["hollowweb"]
     assert group.settings["load_balancer_info"] == {"target_group_info_list": [{"name": "hollowweb"}]}
     assert group.ec2_tags.matches({"App": "HollowWeb"})
+
+
+def test_the_examples_of_the_plugin(checkout):
+    source = ast.parse((checkout / "plugins" / "inventory" / "deployment_group.py").read_text())
+    texts = {ast.unparse(one.targets[0]): one.value for one in source.body if isinstance(one, ast.Assign)}
+    options = set(yaml.safe_load(ast.literal_eval(texts["DOCUMENTATION"]))["options"]) | {"profile"}
+    options |= {"keyed_groups", "compose", "cache", "cache_plugin", "cache_connection", "cache_timeout"}
+    examples = list(yaml.safe_load_all(ast.literal_eval(texts["EXAMPLES"])))
+    assert len(examples) == 3
+    for example in examples:
+        assert set(example) <= options
+        groups = read_groups(example["application_name"], example["deployment_groups"])
+        assert [group.unknown for group in groups] == [[]] * len(groups)
 
 
 def test_names_for_ansible():
