@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from support import matrix
 from support.applications import DESTINATION, Application, installed_version
@@ -106,3 +108,15 @@ def test_instance_python(python, make_controller, local_fleet, tmp_path):
     failing = Application(tmp_path / "3", "3", BeforeInstall="exit 1")
     assert deploy(controller, fleet.inventory(), failing).rc == 2
     assert [installed_version(fleet.files(name)) for name in fleet.names] == ["2", "2"]
+
+
+def test_groups_of_the_inventory_plugin(core_controller, tmp_path):
+    """Without boto3, which these environments do not have."""
+    servers, groups = tmp_path / "servers.yml", tmp_path / "hollowweb.codedeploy.yml"
+    servers.write_text("all: {hosts: {web1: {codedeploy_tags: {App: HollowWeb}}, db1: {}}}")
+    groups.write_text(
+        "{plugin: agentless.codedeploy.deployment_group, application_name: HollowWeb, deployment_groups: ["
+        "{deployment_group_name: production, on_premises_instance_tag_filters: [{key: App, type: KEY_ONLY}]}]}"
+    )
+    result = core_controller.run("ansible-inventory", "-i", str(servers), "-i", str(groups), "--list")
+    assert json.loads(result.stdout)["HollowWeb_production"]["hosts"] == ["web1"], result
