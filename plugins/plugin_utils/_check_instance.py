@@ -39,8 +39,8 @@ def check_instance(
         parameters["events"] = of_the_module(parameters["events"])
         outcome = instance.start_events({**parameters, **diff_parameters(), "diff_private_files": private})
     except InstanceError as error:
-        return {"changed": False, "failed": True, "msg": f"{name}: {hide(str(error), secrets)}"}
-    result = checked_result(name, hide(outcome, secrets), options.destination_root, in_verdict)
+        return {"changed": False, "failed": True, "msg": f"{name}: {hide(str(error), [*instance.secrets, *secrets])}"}
+    result = checked_result(name, hide(outcome, [*instance.secrets, *secrets]), options.destination_root, in_verdict)
     return {**instance.extras, **result}
 
 

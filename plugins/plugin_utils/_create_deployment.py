@@ -27,6 +27,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health impor
     deployment_config,
     minimum_healthy_hosts,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_bundle import sign_address
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
     Findings,
@@ -164,6 +165,7 @@ def record(
     :raises CodeDeployError: when the group has become busy in the meantime.
     """
     settings = prepared.settings
+    sign_address(prepared.revision.as_record(), settings.options)
     return create_deployment(
         store,
         DeploymentRequest(

@@ -32,8 +32,8 @@ def bring_bundle(
     :raises InstanceError: when this controller no longer has it.
     :raises AwsError: it is in S3, and there are no credentials to sign an address with.
     """
-    download, known = options.get("download"), revision.get("bundle") or {}
-    if revision["revision_type"] == "S3" and download != PUSH and not known.get("gone"):
+    download = options.get("download")
+    if _is_downloaded_from_s3(revision, options):
         return _from_s3(instance, revision, options, download or PRESIGNED)
     digest, bundle_type = str(revision.get("digest")), recorded_bundle_type(dict(revision))
     bundle: CachedBundle | None = CachedBundle("", bundle_type, digest, 0)
@@ -45,17 +45,37 @@ def bring_bundle(
     return instance.bundle_parameter(bundle, source, headers, not options.get("bundle_new"))
 
 
+def sign_address(revision: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Make the address that the tasks of the instances will use, where boto3 is loaded anyway.
+
+    :raises AwsError: there are no credentials to sign with.
+    """
+    if _is_downloaded_from_s3(revision, options) and options.get("download") != INSTANCE:
+        aws = options.get("aws") or {}
+        signed_address(_place(revision, aws), aws)
+
+
+def _is_downloaded_from_s3(revision: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    gone = (revision.get("bundle") or {}).get("gone")
+    return bool(revision["revision_type"] == "S3" and options.get("download") != PUSH and not gone)
+
+
+def _place(revision: Mapping[str, Any], aws: Mapping[str, Any]) -> dict[str, str]:
+    location, known = revision["s3_location"], revision["bundle"]
+    return {
+        "bucket": str(location["bucket"]),
+        "key": str(location["key"]),
+        "version": str(known.get("version") or ""),
+        "region": str(known.get("region") or aws.get("region") or ""),
+    }
+
+
 def _from_s3(
     instance: Instance, revision: Mapping[str, Any], options: Mapping[str, Any], download: str
 ) -> dict[str, Any]:
     """Return the parameter for an object that the instance downloads itself, unless it has it by its name."""
     location, known, aws = revision["s3_location"], revision["bundle"], options.get("aws") or {}
-    place = {
-        "bucket": location["bucket"],
-        "key": location["key"],
-        "version": str(known.get("version") or ""),
-        "region": str(known.get("region") or aws.get("region") or ""),
-    }
+    place = _place(revision, aws)
     parameter = {"type": location["bundle_type"], "size": known["size"], "e_tag": known["e_tag"]}
     if revision.get("digest"):
         parameter["digest"] = revision["digest"]

@@ -19,7 +19,7 @@ SUFFIXES = {".zip": "zip", ".tar": "tar", ".tar.gz": "tgz", ".tgz": "tgz"}
 # What the query of an S3 revision may say; any other query makes a link a link (a presigned one, say).
 QUERY = {"versionid": "version", "etag": "e_tag", "bundletype": "bundle_type", "latest": "latest"}
 S3_HOST = re.compile(
-    r"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*)\.)?s3(?:[.-](?!accesspoint)[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?\Z"
+    r"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*)\.)?s3(?:[.-](?!accesspoint)[a-z0-9-]+){0,2}\.amazonaws\.com(?:\.cn)?\Z"
 )
 REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+\Z")
 COMMIT = re.compile(r"[0-9a-fA-F]{40}\Z")

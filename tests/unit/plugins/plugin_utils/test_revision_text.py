@@ -35,6 +35,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
         ("https://b.c.s3.eu-west-1.amazonaws.com/f/a%20b.zip", S3Address("b.c", "f/a b.zip", bundle_type="zip")),
         ("https://s3.amazonaws.com/b/f/k.zip?versionId=V", S3Address("b", "f/k.zip", "V", bundle_type="zip")),
         ("https://s3-eu-west-1.amazonaws.com/b/k.zip", S3Address("b", "k.zip", bundle_type="zip")),
+        ("https://b.s3.dualstack.eu-west-1.amazonaws.com/k.zip", S3Address("b", "k.zip", bundle_type="zip")),
         ("https://b.s3.amazonaws.com/k.zip?X-Amz-Signature=abc", None),
         ("https://example.com/k.zip", None),
         ("https://b.s3.amazonaws.com.example.com/k.zip", None),
