@@ -14,13 +14,13 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_appl
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import ArchiveManifest, FileMapping
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_journal import recover
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import read_previous
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import PermissionRules
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import (
     Decisions,
     InstallError,
     InstallPlan,
     check_aliases,
     check_room,
+    permission_code,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import (
     FOLDER,
@@ -28,7 +28,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree
     PreviousFiles,
 )
 
-__all__ = ["InstallError", "InstallPlan", "apply_install", "plan_install", "recover_install"]
+__all__ = ["InstallError", "InstallPlan", "apply_install", "permission_code", "plan_install", "recover_install"]
 
 
 def recover_install(instructions: Any) -> bool:
@@ -104,11 +104,15 @@ def _plan(
     for number, entry in enumerate(spec.get("files") or []):
         mapping.add("files[%d]" % number, entry)
     plan = InstallPlan(mapping, previous, old_contexts)
-    rules = PermissionRules(plan.folders, lambda path: system.locate(path)[0] == FOLDER, plan.problems, plan.warnings)
-    for number, entry in enumerate(spec.get("permissions") or []):
-        path = mapping.expand(entry["object"], "permissions[%d].object" % number)
-        if path is not None:
-            rules.apply(number, entry, path)
+    permissions = spec.get("permissions")
+    if permissions:
+        rules = permission_code()[0](
+            plan.folders, lambda path: system.locate(path)[0] == FOLDER, plan.problems, plan.warnings
+        )
+        for number, entry in enumerate(permissions):
+            path = mapping.expand(entry["object"], "permissions[%d].object" % number)
+            if path is not None:
+                rules.apply(number, entry, path)
     # With problems it goes on all the same, for everything that is wrong is to be told at once.
     plan.partial = bool(plan.problems)
     Decisions(plan).decide()

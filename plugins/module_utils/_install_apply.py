@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils import _install_journal as journal_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import file_record
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import set_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import attributes, set_attributes
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_copy import copy_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import NEW, Folder
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import (
@@ -24,6 +24,14 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import is_folder, join, lstat
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file, replace_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state_sync import FEW, settle
+
+
+def set_acls(objects: List[Tuple[str, List[str]]]) -> None:
+    """Give each C((path, complete list)) its list, where there is any."""
+    if objects:
+        from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import set_acls as set_all
+
+        set_all(objects)
 
 
 class Installation:
@@ -127,7 +135,7 @@ class Installation:
         for path, folder in reversed(list(plan.folders.items())):
             if folder.state == NEW and (folder.rule is not None or folder.through):
                 _path, mode, uid, gid, acl = folder.wanted
-                journal_file.set_attributes(self.physical[path], [mode, uid, gid, None])
+                set_attributes(self.physical[path], [mode, uid, gid, None])
                 if acl:
                     set_acls([(self.physical[path], acl)])
 
@@ -180,7 +188,7 @@ class Installation:
                 self._aside(folder.real)
             self.operations.append(["place", folder.real, new, None])
         for path, mode, uid, gid, acl in self.plan.attributes:
-            found = journal_file.attributes(path)
+            found = attributes(path)
             self.operations.append(["attributes", path, [mode, uid, gid, None if acl is None else [None, None]], found])
         gone = self.plan.previous.folders
         removed = set(self.plan.removed_folders)
@@ -223,7 +231,7 @@ class Installation:
             real = os.path.realpath(path)
             own = self._own_rule(real)
             for each in [rule] + ([own] if own is not None and own.number > rule.number else []):
-                found = journal_file.attributes(real)
+                found = attributes(real)
                 mode, uid, gid = each.attributes(*found[:3], is_folder=is_folder(real))
                 more.append(["attributes", real, [mode, uid, gid, None], found])
                 rules.append((real, each, each.acl(mode)))

@@ -16,7 +16,12 @@ import shutil
 import stat
 from typing import Any, Dict, List
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls, run, write_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import (
+    add_context,
+    remove_context,
+    run,
+    set_attributes,
+)
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_copy import Copied, copy_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import (
     exists,
@@ -234,38 +239,3 @@ def _sweep(journal: Dict[str, Any]) -> None:
 def _unlink(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def attributes(path: str) -> List[Any]:
-    """Return mode, uid, gid and ACLs of an object as C(set_attributes) takes them."""
-    status = os.stat(path)
-    return [status.st_mode & 0o7777, status.st_uid, status.st_gid, read_acls(path)]
-
-
-def set_attributes(path: str, wanted: List[Any]) -> None:
-    """Set owner, mode and, unless None, the ACLs; the owner first, because changing it clears setuid."""
-    mode, uid, gid, acls = wanted
-    status = lstat(path)
-    if status is None or (status.st_uid, status.st_gid) != (uid, gid):
-        os.chown(path, uid, gid)
-    if acls is not None:
-        write_acls(path, acls)
-    os.chmod(path, mode)
-
-
-def add_context(path: str, context: Dict[str, Any]) -> None:
-    """Make the SELinux context of a path known to the system.
-
-    :raises OSError: with what semanage said.
-    """
-    arguments = ["semanage", "fcontext", "-a"]
-    for option, key in (("-s", "user"), ("-t", "type"), ("-r", "range")):
-        if context.get(key):
-            arguments += [option, str(context[key])]
-    run(arguments + ["--", path])
-
-
-def remove_context(path: str) -> None:
-    """Make the system forget a path's context; one that it does not know is no error."""
-    with contextlib.suppress(OSError):
-        run(["semanage", "fcontext", "-d", "--", path])

@@ -11,7 +11,7 @@ import re
 import stat
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import full_acl, mode_with_acl
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import full_acl
 
 
 class Rule:
@@ -80,11 +80,6 @@ class Rule:
             yield {"type": "semanage", "context": dict(context, range=self.context.get("range")), "file": path}
         if self.owner is not None or self.group is not None:
             yield {"type": "chown", "owner": self.owner, "group": self.group, "file": path}
-
-
-def shown_mode(mode: int, acl: List[str]) -> int:
-    """Return what lstat shows of a mode under an ACL."""
-    return mode_with_acl(acl, mode) if acl else mode
 
 
 def _uid(name: Any) -> Optional[int]:

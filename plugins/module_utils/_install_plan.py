@@ -10,7 +10,7 @@ import stat
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import wanted_record
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import read_acls, shown_mode
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import (
     EXISTING,
     KEPT,
@@ -19,7 +19,6 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_file
     Folder,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import record_acls
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import Rule, shown_mode
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import (
     PreviousFiles,
     exists,
@@ -88,7 +87,7 @@ class InstallPlan:
         self.writes: Dict[str, List[Write]] = {}
         self.records: Dict[str, Dict[str, Optional[str]]] = {}
         self.attributes: List[Attributes] = []
-        self.later: List[Tuple[str, Rule]] = []
+        self.later: List[Tuple[str, Any]] = []
         self.old_contexts = old_contexts
         self.contexts: List[List[Any]] = []
         self.removed_files: List[str] = []
@@ -123,6 +122,14 @@ class InstallPlan:
         return [path for path in self.removed_files + self.removed_folders if path not in planned]
 
 
+def permission_code() -> Tuple[Any, Any]:
+    """Return C(PermissionRules) and C(LinkRules), which few deployments need; they are loaded now."""
+    from ansible_collections.agentless.codedeploy.plugins.module_utils._install_links import LinkRules
+    from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import PermissionRules
+
+    return PermissionRules, LinkRules
+
+
 class Decisions:
     """Decides for every planned file whether it is written, and with what attributes."""
 
@@ -137,9 +144,7 @@ class Decisions:
     def decide(self) -> None:
         """Fill the plan in."""
         if any(_leads_on(folder, name) for folder in self.plan.folders.values() for name in folder.rules):
-            from ansible_collections.agentless.codedeploy.plugins.module_utils._install_links import LinkRules
-
-            LinkRules(self.plan).assign()
+            permission_code()[1](self.plan).assign()
         for folder in self.plan.folders.values():
             if folder.made:
                 self._folder(folder)
@@ -267,7 +272,7 @@ def _leads_on(folder: Folder, name: str) -> bool:
     return folder.copies[name][3] is not None or folder.copies[name][4] is not None
 
 
-def _in_order(rule: Optional[Rule], through: Optional[List[Rule]]) -> List[Rule]:
+def _in_order(rule: Any, through: Optional[List[Any]]) -> List[Any]:
     """Return the rules for one object in the order in which C(permissions) has them."""
     rules = ([rule] if rule is not None else []) + (through or [])
     return sorted(rules, key=lambda rule: rule.number)

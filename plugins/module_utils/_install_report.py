@@ -8,10 +8,9 @@ import os
 import stat
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import read_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import read_acls, shown_mode
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import NEW
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import record_acls
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import shown_mode
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import join, lstat
 
 CHUNK = 1024 * 1024

@@ -18,6 +18,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archi
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import (
     InstallError,
     apply_install,
+    permission_code,
     plan_install,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import HOOK_EVENTS, EventError, Lifecycle
@@ -35,6 +36,9 @@ class Revision:
         self._paths = lifecycle.paths
         self._download: Any = None
         self._unpacked: Any = None
+        appspec = self._options.get("appspec")
+        if appspec is None or appspec.get("permissions") or lifecycle.restoration:
+            permission_code()
         bundle = self._options.get("bundle") or {}
         with suppress(BundleError):
             unpacker(bundle.get("type"))

@@ -18,7 +18,8 @@ from support.debian_packages import install_packages
 from support.install_trees import Instance, Tree, permission, snapshot
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError, apply_install
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import full_acl, mode_with_acl
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import full_acl
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import shown_mode
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import matcher
 
 TREE: Tree = {
@@ -274,8 +275,8 @@ class TestAcls:
         assert full_acl(entries, mode) == expected
 
     def test_the_mode_shows_the_mask(self) -> None:
-        assert mode_with_acl(["mask::r-x", "group::r--"], 0o640) == 0o650
-        assert mode_with_acl(["group::r--"], 0o640) == 0o640
+        assert shown_mode(0o640, ["mask::r-x", "group::r--"]) == 0o650
+        assert shown_mode(0o640, ["group::r--"]) == 0o640
 
     def test_each_object_has_its_own(self, instance: Instance) -> None:
         deployed(instance, permission(instance.destination, pattern="*", type=["file"], acls=["user:nobody:rw-"]))

@@ -11,16 +11,22 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.install_trees import permission
 from support.lifecycle_instance import EVENTS, Instance, statuses
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import read_lines, summary
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import start_time
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal
+
+OWN = (os.geteuid(), os.getegid())
 
 
 @pytest.fixture
@@ -328,3 +334,75 @@ def test_the_lack_of_room_for_the_state_fails_an_event(instance: Instance) -> No
     result = instance.deploy("v1", instance.revision("v1"), events=["DownloadBundle"])
     assert result["failed_event"] == "DownloadBundle"
     assert "ongoing-deployment" in result["events"][0]["diagnostics"]["message"]
+
+
+WITHOUT_ARCHIVE = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import collection_loader
+collection_loader.register_collection()
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached
+lifecycle = Lifecycle(json.load(sys.stdin))
+class Gone:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.startswith("ansible"):
+            raise ImportError("the module's archive is gone: " + name)
+sys.meta_path.insert(0, Gone)
+json.dump(run_detached(lifecycle, 600), sys.stdout)
+"""
+
+
+def without_archive(options: dict[str, Any]) -> dict[str, Any]:
+    """Run events in a new process that can import nothing of ours once they have begun."""
+    command = [sys.executable, "-c", WITHOUT_ARCHIVE, str(Path(__file__).parents[3])]
+    done = subprocess.run(command, input=json.dumps(options), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("kind", ["tar", "tgz", "zip", "directory"])
+def test_the_events_need_nothing_of_the_modules_archive(instance: Instance, kind: str) -> None:
+    appspec = instance.revision("v1", *EVENTS)
+    folder = instance.directory / "v1"
+    (folder / "v1.link").symlink_to("v1.txt")
+    appspec["files"].append({"source": "v1.link", "destination": str(instance.destination)})
+    appspec["permissions"] = [
+        permission(instance.destination, pattern="v1.link", mode="600", type=["file"]),
+        permission(instance.destination, pattern="none", acls=["user:nobody:r--"]),
+    ]
+    options = instance.options("v1", appspec)
+    if kind != "directory":
+        path = instance.directory / "bundle"
+        shape = {"tar": "tar", "tgz": "gztar", "zip": "zip"}[kind]
+        options["bundle"] = {"type": kind, "path": shutil.make_archive(str(path), shape, folder)}
+    result = without_archive({**options, "events": EVENTS[:3]})
+    assert result["status"] == "Succeeded", result["events"]
+    result = without_archive({**options, "events": EVENTS[3:], "appspec": None})
+    assert result["status"] == "Succeeded", result["events"]
+    result = without_archive({**options, "restore_on_failure": True})
+    assert result["status"] == "Succeeded", result["events"]
+
+
+def test_restoring_needs_nothing_of_the_modules_archive(instance: Instance) -> None:
+    before = instance.revision("v1", *EVENTS)
+    before["permissions"] = [permission(instance.destination, mode="600", type=["file"])]
+    assert without_archive(instance.options("v1", before))["status"] == "Succeeded"
+    after = instance.revision("v2", *EVENTS, script='[ "$LIFECYCLE_EVENT" != AfterInstall ]')
+    result = without_archive(instance.options("v2", after, restore_on_failure=True))
+    assert result["restored"]["status"] == "Succeeded", result["restored"]
+
+
+def test_undoing_needs_nothing_of_the_modules_archive(instance: Instance) -> None:
+    appspec = instance.revision("v1", *EVENTS)
+    assert instance.deploy("v1", appspec)["status"] == "Succeeded"
+    instructions = instance.root / "deployment-instructions"
+    operations = [["attributes", str(instance.destination), [0o711, 0, 0, None], [0o755, *OWN, [None, None]]]]
+    journal = {"state": "commit", "prefix": ".codedeploy-x-", "folders": [], "operations": operations}
+    (instructions / "g-journal").write_bytes(seal(journal))
+    instance.destination.chmod(0o711)
+    result = without_archive(instance.options("v1", appspec, events=["ApplicationStop"]))
+    assert result["status"] == "Succeeded", result["events"]
+    assert not (instructions / "g-journal").exists()
+    assert instance.destination.stat().st_mode & 0o777 == 0o755
