@@ -127,7 +127,8 @@ class ActionModule(ControllerAction):
             answer = self._low_level_execute_command("id -un", sudoable=True)
         except AnsibleError as error:
             return judge_become(user or "the user", wanted, _line(error), 1)
-        text = answer["stdout"] if answer["rc"] == 0 else answer["stderr"] or answer["stdout"]
+        # With a terminal, which sudo is given, its errors are in the output.
+        text = answer["stdout"] if answer["rc"] == 0 else f"{answer['stderr']}\n{answer['stdout']}"
         return judge_become(user or "the user", wanted, text, answer["rc"])
 
     def _verdict(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,9 @@ def verdict_lines(findings: Mapping[str, Sequence[Finding]]) -> list[str]:
     if left_out:
         lines.append(f"{len(left_out)} other instances: everything is ok")
     count = len(problems_of(findings))
-    where = f"the controller and {len(instances)} instances" if instances else "the controller"
+    where = (
+        f"the controller and {len(instances)} instance{'s'[: len(instances) - 1]}" if instances else "the controller"
+    )
     lines.append(f"{where}: " + ("ready to deploy" if not count else f"{count} to do before a deployment"))
     return lines
 

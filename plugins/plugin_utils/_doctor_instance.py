@@ -95,7 +95,10 @@ def judge_become(user: str, wanted: str, answer: str, code: int) -> Finding:
     :param user: who was to become it; ``wanted`` whom.
     :param answer: what C(id -un) said as that user, or the error.
     """
-    said = answer.strip().splitlines()
+    # ssh's own word at the end of every connection.
+    said = [
+        line for line in answer.strip().splitlines() if line.strip() and not line.startswith("Shared connection to")
+    ]
     if code == 0 and said and said[-1].strip() == wanted:
         return Finding("sudo", "ok", f"{user} becomes {wanted}")
     why = said[-1].strip() if said else f"exit status {code}"

@@ -113,6 +113,8 @@ def test_becoming_another_user():
     found = judge_become("admin", "root", "sudo: a password is required", 1)
     assert found.verdict == "problem"
     assert found.text.startswith("admin cannot become root (sudo: a password is required); allow it in sudoers")
+    found = judge_become("admin", "root", "Shared connection to web1 closed.\n\nsh: sudo: not found\n", 127)
+    assert found.text.startswith("admin cannot become root (sh: sudo: not found); ")
 
 
 def test_the_script_on_this_machine(tmp_path):
