@@ -110,6 +110,13 @@ def light_hosts(tmp_path: Path, checkout: Path) -> Iterator[Callable[[int], ligh
         fleet.stop()
 
 
+def forget_sessions() -> None:
+    """Let nothing of the credentials that another test has found be used again."""
+    from ansible_collections.agentless.codedeploy.plugins.plugin_utils import _aws
+
+    _aws._session.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def _aws_server() -> Iterator[AwsServer]:
     server = AwsServer()
@@ -137,6 +144,7 @@ def aws_server(_aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    forget_sessions()
     _aws_server.reset()
     yield _aws_server
     assert _aws_server.calls_not_listed() == set()

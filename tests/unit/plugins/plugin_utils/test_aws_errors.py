@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils import _aws
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import (
     AwsError,
     AwsSettings,
@@ -37,6 +38,7 @@ def ask(aws_server):
 
 
 def no_keys(monkeypatch, **variables):
+    _aws._session.cache_clear()
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
