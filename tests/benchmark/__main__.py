@@ -9,11 +9,13 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
-from benchmark import fleet, install, minimum_healthy, store
+from benchmark import fleet, install, minimum_healthy, rollout, scale, store
 from benchmark.figures import Figure, report
 
 FIGURES: dict[str, Figure] = {
     "fleet": fleet.measure,
+    "scale": scale.measure,
+    "rollout": rollout.measure,
     "many-files": install.measure_many,
     "large-file": install.measure_large,
     "minimum-healthy": minimum_healthy.measure,

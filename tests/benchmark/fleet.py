@@ -20,7 +20,7 @@ from pathlib import Path
 
 import collection_loader
 from benchmark.figures import Measurement, MeasurementError
-from benchmark.meter import cpu_of_tree
+from benchmark.meter import usage_of_tree
 from support.controller import Controller
 from support.local_fleet import LocalFleet
 
@@ -91,13 +91,13 @@ class Side:
         )
         output = self._work / "output"
         command = [str(Path(sys.prefix) / "bin" / "ansible-playbook"), *arguments]
-        status, seconds = cpu_of_tree(command, {**self.controller.environment, **SETTINGS}, output)
-        if status != 0:
-            raise MeasurementError(f"{self.name}: ansible-playbook ended with {status}:\n{last_lines(output)}")
+        used = usage_of_tree(command, {**self.controller.environment, **SETTINGS}, output)
+        if used.status != 0:
+            raise MeasurementError(f"{self.name}: ansible-playbook ended with {used.status}:\n{last_lines(output)}")
         for name in self._fleet.names:
             self._check(self._fleet.files(name), version)
         self._version = version
-        return seconds
+        return used.seconds
 
     def _check(self, instance: Path, version: str) -> None:
         application = instance / "srv" / "application"

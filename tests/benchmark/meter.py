@@ -7,8 +7,7 @@ A process whose parent ends is given to the nearest subreaper above it. This pro
 waits until not one descendant is left, and so reaps each of them or a process that did. What a process counted for its
 own children when it waited for them comes with it.
 
-Used as a program: ``meter.py RESULT COMMAND...`` writes ``[exit status, seconds of user and system CPU]`` into the file
-RESULT.
+Used as a program: ``meter.py RESULT COMMAND...`` writes what :class:`Usage` has, as a list, into the file RESULT.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 PR_SET_CHILD_SUBREAPER = 36
 #: Seconds that a command's descendants may outlive it.
@@ -30,18 +30,24 @@ PATIENCE = 60.0
 PAUSE = 0.05
 
 
-def cpu_of_tree(command: Sequence[str], environment: Mapping[str, str], output: Path) -> tuple[int, float]:
+class Usage(NamedTuple):
+    """What a command used: exit status, seconds of CPU, user and system, and the most memory of one process, MiB."""
+
+    status: int
+    seconds: float
+    memory: float
+
+
+def usage_of_tree(command: Sequence[str], environment: Mapping[str, str], output: Path) -> Usage:
     """Run a command to the end of its last descendant.
 
     :param command: program and arguments.
     :param output: file for what it writes.
-    :returns: exit status and seconds of CPU, user and system, of all its processes.
     """
     with tempfile.NamedTemporaryFile() as result, open(output, "wb") as stream:
         meter = [sys.executable, os.path.abspath(__file__), result.name, *command]
         subprocess.run(meter, env=dict(environment), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, check=True)
-        status, seconds = json.loads(result.read())
-    return int(status), float(seconds)
+        return Usage(*json.loads(result.read()))
 
 
 def reap_all(command_pid: int) -> int:
@@ -75,7 +81,7 @@ def main() -> int:
     pid = os.posix_spawnp(command[0], command, os.environ)
     status = os.waitstatus_to_exitcode(reap_all(pid))
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    Path(result).write_text(json.dumps([status, used.ru_utime + used.ru_stime]))
+    Path(result).write_text(json.dumps([status, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
     return 0
 
 

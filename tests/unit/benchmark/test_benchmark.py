@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from benchmark.__main__ import FIGURES, main
 from benchmark.figures import Measurement, MeasurementError
-from benchmark.meter import cpu_of_tree
+from benchmark.meter import usage_of_tree
 
 BURNED = 0.3
 BURN = f"import time\nwhile time.process_time() < {BURNED}: pass\n"
@@ -84,7 +84,7 @@ def test_wrong_arguments(arguments: tuple[str, ...]) -> None:
 
 def test_cpu_of_a_process_that_has_left_the_tree_is_counted(tmp_path: Path) -> None:
     leave = "import os\nos.fork() == 0 or os._exit(0)\nos.setsid()\nos.fork() == 0 or os._exit(0)\n"
-    status, seconds = cpu_of_tree([sys.executable, "-c", leave + BURN], os.environ, tmp_path / "output")
+    status, seconds, _memory = usage_of_tree([sys.executable, "-c", leave + BURN], os.environ, tmp_path / "output")
     assert status == 0
     assert seconds >= BURNED
 
@@ -93,7 +93,7 @@ def test_cpu_of_the_measuring_process_is_not_counted(tmp_path: Path) -> None:
     begin = time.process_time()
     while time.process_time() - begin < BURNED:
         pass
-    status, seconds = cpu_of_tree(["sh", "-c", "echo said; exit 3"], os.environ, tmp_path / "output")
+    status, seconds, _memory = usage_of_tree(["sh", "-c", "echo said; exit 3"], os.environ, tmp_path / "output")
     assert status == 3
     assert seconds < BURNED
     assert (tmp_path / "output").read_text() == "said\n"
