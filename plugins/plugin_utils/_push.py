@@ -206,9 +206,8 @@ def _check_bucket(s3: Any, bucket: str) -> None:
             s3.head_bucket(Bucket=bucket)
     except AwsError as error:
         if error.code in ("404", "NoSuchBucket"):
-            raise AwsError(
-                f"there is no bucket {bucket}; agentless.codedeploy.setup_aws makes one", error.code
-            ) from None
+            advice = "agentless.codedeploy.setup_aws makes one"
+            raise AwsError(f"there is no bucket {bucket}; {advice}", "NoSuchBucket") from None
 
 
 def _verify(arrived: S3Object, packed: Packed) -> None:
