@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ ABSENT = {
     "InvalidInstance": "this instance",
     "InvalidTarget": "this instance",
 }
+NAMED_ACTION = re.compile(r"not authorized to perform: ([a-z0-9-]+:\w+)")
 NEW_KEYS = "get new ones (aws sso login, or a new session token) and run again"
 
 
@@ -196,7 +198,9 @@ def iam_action(call: str) -> str:
 def _refused(operation: str, response: Mapping[str, Any]) -> AwsError:
     """Return the sentence for an answer of AWS that is an error."""
     answer = response.get("Error") or {}
-    code, said = str(answer.get("Code") or "Unknown"), str(answer.get("Message") or "").strip().rstrip(".")
+    code = str(answer.get("Code") or "Unknown")
+    # What EC2 adds in a secret writing fills a screen and says nothing to a person.
+    said = str(answer.get("Message") or "").partition("Encoded authorization failure message")[0].strip().rstrip(".")
     status = (response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0
     attempts = int((response.get("ResponseMetadata") or {}).get("RetryAttempts") or 0) + 1
     call = _call(operation)
@@ -204,7 +208,13 @@ def _refused(operation: str, response: Mapping[str, Any]) -> AwsError:
     if code in EXPIRED:
         text = f"{call}: the credentials have expired; {NEW_KEYS}"
     elif code in DENIED:
-        text = f"{call} is not permitted{quoted}; allow {iam_action(call.action)} for these credentials"
+        # AWS knows better which one is missing, that of another service (kms:Decrypt) for example.
+        named = NAMED_ACTION.search(said)
+        action = named.group(1) if named else iam_action(call.action)
+        text = f"{call} is not permitted{quoted}; allow {action} for these credentials"
+    elif code == "400":
+        # The answer to a HEAD has no body, and so no reason.
+        text = f"{call} was refused without a reason; most likely the credentials have expired: {NEW_KEYS}"
     elif code in UNKNOWN_KEYS:
         text = f"{call}: AWS does not accept these credentials{quoted}; check the access key, secret key or profile"
     elif code in SKEWED:

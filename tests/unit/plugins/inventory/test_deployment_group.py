@@ -166,26 +166,30 @@ def test_servers_of_ones_own_need_no_boto3(listing, tmp_path):
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize(
-    ("groups", "options", "sentence"),
-    [
-        (
-            [{**PRODUCTION, "ec2_tag_set": [[APP]]}],
-            {},
-            "InvalidEC2TagCombination: deployment group production: ec2_tag_",
-        ),
-        ([PRODUCTION], {"deployment_group": []}, "there is no option deployment_group"),
-        ([PRODUCTION], {"hostnames": ["name"]}, "hostnames: name is neither an attribute nor tag:KEY"),
-        (
-            [{"deployment_group_name": "production", "auto_scaling_groups": ["web"]}],
-            {},
-            "InvalidAutoScalingGroup: deployment group production: there is no Auto Scaling group web; check its name",
-        ),
-    ],
-)
-def test_what_is_refused(listing, groups, options, sentence):
-    _found, _variables, errors = listing(groups, **options)
-    assert sentence in " ".join(errors.split())
+def test_what_is_refused(controller, aws_server, tmp_path):
+    scaling = {"deployment_group_name": "production", "auto_scaling_groups": ["web"]}
+    files = {
+        "both": ([{**PRODUCTION, "ec2_tag_set": [[APP]]}], {}),
+        "option": ([PRODUCTION], {"deployment_group": []}),
+        "name": ([PRODUCTION], {"hostnames": ["name"]}),
+        "scaling": ([scaling], {}),
+    }
+    arguments = []
+    for name, (groups, options) in files.items():
+        path = tmp_path / f"{name}.codedeploy.yml"
+        content = {"plugin": PLUGIN, "application_name": "HollowWeb", "deployment_groups": groups, **options}
+        path.write_text(yaml.safe_dump(content))
+        arguments += ["--inventory", str(path)]
+    result = controller.run("ansible-inventory", *arguments, "--list", **aws_server.environment)
+    errors = " ".join(result.stderr.split())
+    for sentence in (
+        "InvalidEC2TagCombination: deployment group production: ec2_tag_filters and ec2_tag_set exclude each other",
+        "there is no option deployment_group; see ansible-doc",
+        "hostnames: name is neither an attribute nor tag:KEY",
+        "InvalidAutoScalingGroup: deployment group production: there is no Auto Scaling group web; check its name",
+    ):
+        assert sentence in errors
+    assert "Traceback" not in errors
 
 
 def test_an_error_of_aws_is_a_sentence(listing, aws_server):

@@ -132,6 +132,26 @@ def test_a_permission_is_named_as_iam_does(ask, aws_server):
     assert message.startswith("cloudwatch:DescribeAlarms of errors in us-east-1 is not permitted")
 
 
+def test_aws_names_another_permission_that_is_missing(ask, aws_server):
+    said = "User: ada is not authorized to perform: kms:Decrypt on resource: key/1 because no policy allows it"
+    aws_server.fail("GET", "AccessDenied", said, status=403)
+    _code, message = ask("s3", "get_object", {"Bucket": "hollowweb", "Key": "web.zip"})
+    assert message.endswith("; allow kms:Decrypt for these credentials")
+    said = "You are not authorized to perform this operation. Encoded authorization failure message: GFBxzaA"
+    aws_server.fail("DescribeInstances", "UnauthorizedOperation", said, status=403)
+    _code, message = ask("ec2", "describe_instances")
+    assert message == (
+        "ec2:DescribeInstances in us-east-1 is not permitted (AWS: You are not authorized to perform this operation); "
+        "allow ec2:DescribeInstances for these credentials"
+    )
+
+
+def test_a_refusal_without_a_reason(ask, aws_server):
+    aws_server.fail("HEAD", "400", status=400)
+    _code, message = ask("s3", "head_object", {"Bucket": "hollowweb", "Key": "web.zip"})
+    assert "was refused without a reason; most likely the credentials have expired" in message
+
+
 def test_keys_that_aws_does_not_know(ask, aws_server):
     aws_server.enforce_permissions()
     _code, message = ask("ec2", "describe_instances")
