@@ -16,6 +16,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archi
     CHUNK,
     BundleError,
     Rules,
+    check_room,
     manifest,
     unpack,
 )
@@ -168,6 +169,8 @@ def _obtain(bundle: Dict[str, Any], paths: DeploymentPaths, target: str, downloa
                 os.chown(target, 0, 0)
             digest = _sha256(target)
         elif download and (bundle.get("url") or bundle.get("s3_location")):
+            begun = os.path.getsize(partial) if os.path.exists(partial) else 0
+            check_room(os.path.dirname(partial), (bundle.get("size") or 0) - begun)
             digest = download(bundle, partial)
             shutil.move(partial, target)
             digest = digest or _sha256(target)

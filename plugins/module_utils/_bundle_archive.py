@@ -15,10 +15,12 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record 
     file_record,
     listing,
 )
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import lacking
 
 CHUNK = 1024 * 1024
 RATIO_FROM = 100 * 1024 * 1024
 DEEPEST = 200
+BLOCK = 4096
 # The controller makes a new address when a message has these words, and the download goes on.
 EXPIRED = "the signed address has expired"
 SETUID_SETGID = stat.S_ISUID | stat.S_ISGID
@@ -26,6 +28,16 @@ SETUID_SETGID = stat.S_ISUID | stat.S_ISGID
 
 class BundleError(Exception):
     """A bundle cannot be used; the message names the bundle or the member and says why."""
+
+
+def check_room(path: str, size: int, files: int = 1) -> None:
+    """Check that the file system of a path has room for so many more bytes and files.
+
+    :raises BundleError: when it has not.
+    """
+    problems = lacking(path if os.path.isdir(path) else os.path.dirname(path), size, files)
+    if problems:
+        raise BundleError("; ".join(problems) + "; make room there")
 
 
 class Rules:
@@ -71,6 +83,13 @@ class Tree:
         self._size = 0
         self._by_ratio = max(rules.ratio * archive_size, RATIO_FROM) if rules.ratio and archive_size else 0
         self._make("")
+
+    def check_room(self, size: int, members: int) -> None:
+        """Check that the file system has room for what an archive says that it holds.
+
+        :raises BundleError: when it has not.
+        """
+        check_room(self.top, size + members * (BLOCK // 2), members)
 
     def path(self, member: str) -> str:
         """Return the relative path of a member's name, V("") for the top folder itself.

@@ -11,12 +11,14 @@ import tarfile
 from typing import Any, Dict, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import CHUNK, BundleError, Tree
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import lacking
 
 COMPRESSIONS = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"))
 
 _END_MARK = tarfile.EOFHeaderError  # type: ignore[attr-defined]  # not in the stubs, in every Python since 3.2
 
 
+MOST_COMPRESSED = 20
 LARGEST_HEADER = 1024 * 1024
 _HEADERS = (
     tarfile.XHDTYPE,
@@ -47,6 +49,11 @@ class _TarMember(tarfile.TarInfo):
             raise
 
 
+def _open(source: str, compression: str) -> tarfile.TarFile:
+    mode: Any = "r:" + compression
+    return tarfile.open(source, mode, tarinfo=_TarMember, encoding="utf-8", errors="surrogateescape")
+
+
 def unpack_tar(kind: str, source: str, tree: Tree) -> None:
     """Unpack a tar archive; V(tgz) must be compressed with gzip, V(tar) may be compressed in any way.
 
@@ -57,9 +64,14 @@ def unpack_tar(kind: str, source: str, tree: Tree) -> None:
     compression = next((name for magic, name in COMPRESSIONS if start.startswith(magic)), "")
     if kind == "tgz" and compression != "gz":
         raise BundleError("it is not compressed with gzip")
+    most = os.path.getsize(source) * (MOST_COMPRESSED if compression else 1)
+    if lacking(tree.top, most, most // tarfile.BLOCKSIZE):
+        # It may not fit. To know is a part of the work of unpacking it.
+        with _open(source, compression) as archive:
+            sizes = [member.size for member in archive]
+        tree.check_room(sum(sizes), len(sizes))
     owners = _Owners() if os.geteuid() == 0 and not tree.rules.ignore_ownership else None
-    mode: Any = "r:" + compression
-    with tarfile.open(source, mode, tarinfo=_TarMember, encoding="utf-8", errors="surrogateescape") as archive:
+    with _open(source, compression) as archive:
         for member in archive:
             _unpack_tar_member(archive, member, tree, owners)
         if not getattr(archive, "end_mark_seen", False):

@@ -14,7 +14,12 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import CHUNK, EXPIRED, BundleError
+from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import (
+    CHUNK,
+    EXPIRED,
+    BundleError,
+    check_room,
+)
 
 ATTEMPTS = 4
 TIMEOUT_SECONDS = 60
@@ -84,6 +89,8 @@ def _fetch(bundle: Dict[str, Any], path: str, state: Dict[str, str]) -> str:
         state["e_tag"] = found.strip('"')
     if response.getcode() != 206:
         begun = 0
+    expected = int(response.headers.get("Content-Length") or 0)
+    check_room(path, expected)
     size = begun
     digest = hashlib.sha256()
     with _open(path, begun, digest) as stream:
@@ -94,9 +101,8 @@ def _fetch(bundle: Dict[str, Any], path: str, state: Dict[str, str]) -> str:
             digest.update(chunk)
             size += len(chunk)
             _write(stream, chunk, path)
-    expected = response.headers.get("Content-Length")
-    if expected and int(expected) != size - begun:
-        raise OSError(f"{size} of {begun + int(expected)} bytes arrived")
+    if expected and expected != size - begun:
+        raise OSError(f"{size} of {begun + expected} bytes arrived")
     if bundle.get("size") is not None and bundle["size"] != size:
         raise BundleError(f"the bundle that arrived has {size} bytes, expected were {bundle['size']}")
     return digest.hexdigest()

@@ -22,6 +22,7 @@ def unpack_zip(kind: str, source: str, tree: Tree) -> None:
     :raises BundleError: when a member is unsafe.
     """
     with zipfile.ZipFile(source) as archive:
+        tree.check_room(sum(member.file_size for member in archive.infolist()), len(archive.infolist()))
         add_members(archive, tree)
 
 

@@ -26,6 +26,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree
     join,
     lstat,
 )
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import lacking
 
 #: Bytes that a file takes in cleanup file, install.json and manifest together, and how many files these are.
 RECORD, RECORDS = 512, 8
@@ -296,16 +297,7 @@ def check_room(plan: InstallPlan, instructions_directory: str) -> None:
     if plan.writes:
         need(instructions_directory, RECORD * sum(len(folder.copies) for folder in plan.folders.values()), RECORDS)
     for real, size, files in needed.values():
-        room = os.statvfs(real)
-        free = room.f_bfree if not os.geteuid() else room.f_bavail
-        if size > free * room.f_frsize:
-            plan.problems.append(
-                "files: %d bytes are needed on the file system of %s, %d are free" % (size, real, free * room.f_frsize)
-            )
-        if room.f_files and files > room.f_ffree:
-            plan.problems.append(
-                "files: %d inodes are needed on the file system of %s, %d are free" % (files, real, room.f_ffree)
-            )
+        plan.problems.extend("files: " + problem for problem in lacking(real, size, files))
     _check_access(plan)
 
 

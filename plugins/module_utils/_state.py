@@ -65,6 +65,21 @@ def replace_file(path: str, data: bytes, mode: int = 0o644) -> None:
         raise
 
 
+def lacking(path: str, size: int, files: int) -> List[str]:
+    """Return what a file system has too little of for so many more bytes and files: a text each, [] for nothing.
+
+    :param path: any folder on it that is there.
+    """
+    room = os.statvfs(path)
+    free = (room.f_bavail if os.geteuid() else room.f_bfree) * room.f_frsize
+    problems = []
+    if size > free:
+        problems.append(f"{size} bytes are needed on the file system of {path}, {free} are free")
+    if room.f_files and files > room.f_ffree:
+        problems.append(f"{files} inodes are needed on the file system of {path}, {room.f_ffree} are free")
+    return problems
+
+
 def read_file(path: str) -> Optional[bytes]:
     """Return the content of a file, V(None) when there is no such file."""
     try:

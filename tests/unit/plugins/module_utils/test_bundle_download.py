@@ -37,6 +37,7 @@ class Server:
     :ivar breaks: after how many bytes the next answers break off.
     :ivar errors: status and body of the next answers.
     :ivar ranges: the header Range of each request.
+    :ivar length: what is said to be the length, 0 for what it is.
     """
 
     def __init__(self) -> None:
@@ -45,6 +46,7 @@ class Server:
         self.breaks: list[int] = []
         self.errors: list[tuple[int, bytes]] = []
         self.ranges: list[str | None] = []
+        self.length = 0
 
 
 @contextmanager
@@ -64,7 +66,7 @@ def serve() -> Iterator[Server]:
                 return
             begin = int(wanted.split("=")[1].rstrip("-")) if wanted and self.headers["If-Range"] == server.e_tag else 0
             self.send_response(206 if begin else 200)
-            self.send_header("Content-Length", str(len(CONTENT) - begin))
+            self.send_header("Content-Length", str(server.length or len(CONTENT) - begin))
             self.send_header("ETag", server.e_tag)
             self.end_headers()
             self.wfile.write(CONTENT[begin : begin + server.breaks.pop(0) if server.breaks else None])
@@ -129,6 +131,13 @@ def test_a_replaced_object_is_refused(server: Server, tmp_path: Path) -> None:
     server.e_tag = 'W/"weak"'
     assert fetch_url({"url": server.url}, str(tmp_path / "b")) == DIGEST
     assert server.ranges[-2:] == [None, None]
+
+
+def test_a_bundle_that_does_not_fit_is_not_fetched(server: Server, tmp_path: Path) -> None:
+    server.length = 1 << 60
+    with pytest.raises(BundleError, match="bytes are needed on the file system of"):
+        fetch_url({"url": server.url}, str(tmp_path / "a"))
+    assert not (tmp_path / "a").exists()
 
 
 def test_e_tags(tmp_path: Path) -> None:

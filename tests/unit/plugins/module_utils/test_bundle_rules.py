@@ -8,11 +8,13 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import stat
 import struct
 import tarfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -129,3 +131,31 @@ def test_a_file_that_is_shorter_than_it_says_is_refused(tmp_path: Path) -> None:
         archive.writestr("file", b"x" * 4321)
     path.write_bytes(path.read_bytes().replace(struct.pack("<I", 4321), struct.pack("<I", 9999)))
     assert "4321 of 9999 bytes" in refused("zip", str(path), tmp_path / "top", Rules())
+
+
+def test_a_zip_that_does_not_fit_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bundle"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", "1")
+        archive.infolist()[0].file_size = 1 << 60
+    assert "bytes are needed on the file system" in refused("zip", str(path), tmp_path / "top", Rules())
+
+
+@pytest.mark.parametrize(("blocks", "inodes", "missing"), [(10, 10**6, "bytes"), (10**6, 3, "inodes")])
+@pytest.mark.parametrize("kind", ["tar", "tgz", "zip"])
+def test_what_does_not_fit_is_refused_before_it_is_unpacked(
+    tmp_path: Path, kind: str, blocks: int, inodes: int, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = {"tar": "tar", "tgz": "gztar", "zip": "zip"}[kind]
+    for number in range(10):
+        (tmp_path / "revision").mkdir(exist_ok=True)
+        (tmp_path / "revision" / f"file{number}").write_bytes(os.urandom(10000))
+    path = shutil.make_archive(str(tmp_path / "bundle"), shape, tmp_path / "revision")
+    little = {"f_bfree": blocks, "f_bavail": blocks, "f_frsize": 4096, "f_files": 10**6, "f_ffree": inodes}
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(**little))
+    made = []
+    monkeypatch.setattr(_bundle_archive.Tree, "add_file", lambda *arguments: made.append(arguments))
+    assert f"{missing} are needed on the file system of" in refused(kind, path, tmp_path / "top", Rules())
+    assert made == []
+    monkeypatch.undo()
+    assert len(unpack(kind, path, str(tmp_path / "top"), Rules()).files) == 10
