@@ -10,7 +10,7 @@ moto lacks, or is kinder than AWS in, what a deployment has to wait for or to re
 - an address with a signature that has expired is refused with S3's own answer;
 - an instance may have an address outside of its subnet, for it may be one of the tests' own hosts;
 - a policy that refuses requests without TLS refuses none while the server is taken to be behind TLS;
-- what an Auto Scaling group has suspended (Launch, Terminate) does not happen;
+- what an Auto Scaling group has suspended (Launch, Terminate) does not happen; with a launch hook an instance waits;
 - calls are recorded, and can be made to fail.
 """
 
@@ -29,6 +29,8 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from moto.autoscaling.models import FakeAutoScalingGroup
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.core.responses import ActionResult
 from moto.ec2.models.subnets import Subnet
 from moto.elb.exceptions import LoadBalancerNotFoundError
 from moto.elb.models import ELBBackend
@@ -191,7 +193,6 @@ def _classic_state(name: str, found: dict[str, str]) -> dict[str, str]:
 
 def _describe_classic_reasons() -> None:
     """Have the answer say the reasons: moto puts "N/A" into all."""
-    from moto.core.responses import ActionResult
     from moto.elb.responses import ELBResponse
 
     def describe_instance_health(self: Any) -> Any:
@@ -237,6 +238,37 @@ def extend_policies() -> None:
         return is_action_permitted(self, *arguments, **more)
 
     IAMPolicyStatement.is_action_permitted = careful  # type: ignore[method-assign]
+
+
+def extend_lifecycle_hooks() -> None:
+    """Let an instance of an Auto Scaling group with a launch hook wait until somebody completes the hook."""
+    launch = FakeAutoScalingGroup.replace_autoscaling_group_instances
+
+    def waiting(self: Any, count_needed: int, propagated_tags: dict[str, str]) -> None:
+        before = set(self.instance_states)
+        launch(self, count_needed, propagated_tags)
+        hooks = self.autoscaling_backend.describe_lifecycle_hooks(self.name)
+        if any(hook.lifecycle_transition == "autoscaling:EC2_INSTANCE_LAUNCHING" for hook in hooks):
+            for state in set(self.instance_states) - before:
+                state.lifecycle_state = "Pending:Wait"
+
+    def complete_lifecycle_action(self: Any) -> Any:
+        group = self.autoscaling_backend.autoscaling_groups[self._get_param("AutoScalingGroupName")]
+        named = self._get_param("InstanceId")
+        for state in [one for one in group.instance_states if one.instance.id == named]:
+            if self._get_param("LifecycleActionResult") == "CONTINUE":
+                state.lifecycle_state = "InService"
+            else:
+                group.autoscaling_backend.ec2_backend.terminate_instances([named])
+                group.instance_states.remove(state)
+        return ActionResult({})
+
+    def record_lifecycle_action_heartbeat(self: Any) -> Any:
+        return ActionResult({})
+
+    FakeAutoScalingGroup.replace_autoscaling_group_instances = waiting  # type: ignore[method-assign]
+    setattr(AutoScalingResponse, complete_lifecycle_action.__name__, complete_lifecycle_action)
+    setattr(AutoScalingResponse, record_lifecycle_action_heartbeat.__name__, record_lifecycle_action_heartbeat)
 
 
 def is_expired(query: dict[str, list[str]]) -> bool:
@@ -353,6 +385,7 @@ def main() -> None:
     extend_target_groups()
     extend_classic_load_balancers()
     extend_auto_scaling()
+    extend_lifecycle_hooks()
     extend_policies()
     extend_subnets()
     # HTTP/1.1, as moto's own server: without it boto3 makes a connection for each call.

@@ -93,6 +93,27 @@ def test_suspended_processes_do_not_happen(aws_server):
     assert (len(group["Instances"]), group["SuspendedProcesses"][0]["ProcessName"]) == (1, "Launch")
 
 
+def test_an_instance_waits_for_its_launch_hook(aws_server):
+    autoscaling, group = aws_server.client("autoscaling"), {"AutoScalingGroupName": "web"}
+    autoscaling.create_launch_configuration(LaunchConfigurationName="web", ImageId=IMAGE, InstanceType="t3.micro")
+    sizes = {"MinSize": 0, "MaxSize": 2, "DesiredCapacity": 0, "AvailabilityZones": ["us-east-1a"]}
+    autoscaling.create_auto_scaling_group(**group, LaunchConfigurationName="web", **sizes)
+    hook = {**group, "LifecycleHookName": "deploy"}
+    autoscaling.put_lifecycle_hook(**hook, LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING")
+    autoscaling.set_desired_capacity(**group, DesiredCapacity=2)
+
+    def states():
+        found = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"][0]["Instances"]
+        return {one["InstanceId"]: one["LifecycleState"] for one in found}
+
+    first, second = states()
+    assert set(states().values()) == {"Pending:Wait"}
+    autoscaling.record_lifecycle_action_heartbeat(**hook, InstanceId=first)
+    autoscaling.complete_lifecycle_action(**hook, InstanceId=first, LifecycleActionResult="CONTINUE")
+    autoscaling.complete_lifecycle_action(**hook, InstanceId=second, LifecycleActionResult="ABANDON")
+    assert states() == {first: "InService"}
+
+
 def test_calls_are_recorded_until_the_next_reset(aws_server):
     aws_server.client("ec2").describe_instances()
     aws_server.client("cloudwatch").describe_alarms()
