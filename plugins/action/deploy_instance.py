@@ -24,12 +24,22 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance imp
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_deployment import InstanceDeployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_parameters import InstanceOptions
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require_unless_own
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import unfinished_elsewhere
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import failed_event, failure_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_text import revision_text
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocation import (
+    Notes,
+    deployment_of_task,
+    hosts_go_alone,
+    invocation_of,
+    is_whole_role,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures, this_run
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
 
 NOT_PART = "not part of this deployment: it has the revision already"
+MISSING = "deployment_id is missing: create a deployment with agentless.codedeploy.deployment"
 ARGUMENTS = {
     "deployment_id": {"type": "str"},
     "former_deployment_id": {"type": "str"},
@@ -61,24 +71,19 @@ class ActionModule(ActionBase):
         _result, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         remember_keys(arguments)
         name = str(task_vars["inventory_hostname"])
-        if self._task.check_mode and arguments["planned_deployment"]:
-            return self._check(name, SimpleNamespace(**arguments["planned_deployment"]), arguments, task_vars)
-        if not arguments["deployment_id"]:
-            raise AnsibleActionFail(
-                "deployment_id is missing: create a deployment with agentless.codedeploy.deployment"
-            )
         try:
+            if self._task.check_mode:
+                return self._check(name, self._planned(arguments), arguments, task_vars)
             return self._deploy(name, arguments, task_vars)
         except CodeDeployError as error:
             return {"failed": True, "changed": False, "msg": f"{error.code}: {error.message}"}
 
     def _deploy(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         store = open_store(arguments["store"])
-        if self._task.check_mode:
-            planned = get_deployment(store, arguments["deployment_id"])
-            require_unless_own(store, "CreateDeployment", planned)
-            return self._check(name, planned, arguments, task_vars)
-        deployment = get_deployment(store, arguments["deployment_id"], with_order=False)
+        deployment = self._deployment(store, arguments["deployment_id"])
+        former = arguments["former_deployment_id"]
+        if deployment.deployment_id != arguments["deployment_id"]:
+            former = unfinished_elsewhere(store, deployment).get(name)
         require_unless_own(store, "CreateDeployment", deployment)
         result: dict[str, Any] = {"changed": False, "deployment_id": deployment.deployment_id}
         if not takes_part(store, deployment.deployment_id, name):
@@ -92,8 +97,38 @@ class ActionModule(ActionBase):
             if get_target(store, deployment.deployment_id, name).status == "Succeeded":
                 return {**result, "status": "Succeeded", "msg": "deployed to already, in this deployment"}
             return {**result, **self._not_started(name, decision.reason, arguments["fail_when_not_started"])}
-        outcome = work.run(arguments["former_deployment_id"])
+        outcome = work.run(former)
         return {**result, **instance.extras, **self._outcome(name, deployment.deployment_id, outcome, display)}
+
+    def _deployment(self, store: Store, deployment_id: str | None) -> Deployment:
+        """Return the deployment that the task is part of; inside the whole role that of its own place in the play."""
+        registered = get_deployment(store, deployment_id, with_order=False) if deployment_id else None
+        if is_whole_role(self):
+            invocation = invocation_of(self)
+            registered = deployment_of_task(store, registered, this_run(self), invocation)
+            if registered is None:
+                refusal = Notes(invocation).read("refusal") or "no deployment was created"
+                raise AnsibleActionFail(f"not started: the deployment was refused: {refusal}")
+        if registered is None:
+            raise AnsibleActionFail(MISSING)
+        return registered
+
+    def _planned(self, arguments: dict[str, Any]) -> Any:
+        """Return what check mode has planned instead of a deployment."""
+        planned = arguments["planned_deployment"]
+        if hosts_go_alone(self) and is_whole_role(self):
+            notes = Notes(invocation_of(self))
+            if notes.read("refusal"):
+                raise AnsibleActionFail(f"the deployment would be refused: {notes.read('refusal')}")
+            planned = (notes.read("created") or {}).get("planned_deployment") or planned
+        if planned:
+            return SimpleNamespace(**planned)
+        if not arguments["deployment_id"]:
+            raise AnsibleActionFail(MISSING)
+        store = open_store(arguments["store"])
+        deployment = get_deployment(store, arguments["deployment_id"])
+        require_unless_own(store, "CreateDeployment", deployment)
+        return deployment
 
     def _check(
         self, name: str, deployment: Any, arguments: dict[str, Any], task_vars: dict[str, Any]

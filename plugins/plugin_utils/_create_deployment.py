@@ -157,11 +157,13 @@ def record(
     only: list[str] | None = None,
     creator: str = "user",
     rollback_of: str | None = None,
+    more_options: dict[str, Any] | None = None,
 ) -> Deployment:
     """Write the deployment into the store, all its instances Pending.
 
     :param only: the instances that a rollback concerns.
     :param rollback_of: id of the deployment that this one rolls back.
+    :param more_options: what else the record keeps among its options.
     :raises CodeDeployError: when the group has become busy in the meantime.
     """
     settings = prepared.settings
@@ -189,6 +191,7 @@ def record(
                 "bundle_new": not was_deployed(store, prepared.revision.as_record()),
                 "appspec": prepared.appspec,
                 "lifecycle_events": lifecycle_events(),
+                **(more_options or {}),
             },
         ),
     )

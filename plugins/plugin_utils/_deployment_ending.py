@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import append_audit
@@ -40,15 +41,7 @@ def conclude(store: Store, deployment_id: str) -> Deployment:
         row = locked_deployment(tx, deployment_id)
         if row["complete_time"] is None:
             _lose_unfinished(tx, row)
-            verdict = conclusion(ledger_state(row, tx.now))
-            while verdict is None:
-                target = tx.only_row(
-                    "SELECT * FROM targets WHERE deployment_id = %s AND status = 'Pending' ORDER BY position LIMIT 1",
-                    (deployment_id,),
-                )
-                count_end(row, target, "Failed")
-                end_target(tx, row, target, "Failed", "The instance never arrived at the deployment.")
-                verdict = conclusion(ledger_state(row, tx.now))
+            verdict = _lose_pending(tx, row)
             conclude_if(tx, row, verdict)
         return read_deployment(tx, deployment_id)
 
@@ -119,7 +112,8 @@ def abandon(store: Store, deployment_id: str, owner: Owner) -> Deployment:
     """End a deployment whose controller is dead; does nothing to one that has ended.
 
     Instances in work become Unknown and pending ones Skipped. It has the result that the rules give when every instance
-    was finished or in work, else it Failed.
+    was finished or in work, else it Failed. In a play of the user's the pending ones fail as in conclude(): tasks of
+    that play failed there before, or facts could not be gathered, and no task came after that would have said so.
 
     :param owner: who asks.
     :raises CodeDeployError: its controller lives.
@@ -140,6 +134,8 @@ def abandon_row(tx: Transaction, row: Row, owner: Owner) -> Abandoned:
     """End a dead controller's deployment inside a transaction; see abandon()."""
     abandoned = Abandoned(row["deployment_id"], owner_of(row), _unfinished(tx, row))
     _lose_unfinished(tx, row)
+    if json.loads(row["options"]).get("in_play_of_user"):
+        _lose_pending(tx, row)
     verdict = conclusion(ledger_state(row, tx.now)) or Verdict(
         "Failed", "INTERNAL_ERROR", f"The controller that ran the deployment ended before it did: {owner_of(row)}."
     )
@@ -156,6 +152,18 @@ def _lose_unfinished(tx: Transaction, row: Row) -> None:
         count_end(row, target, "Unknown")
         end_target(tx, row, target, "Unknown", "The controller ended before the instance did.")
         keep_hooks(tx, row, target["instance"], "Unknown", (), None)
+
+
+def _lose_pending(tx: Transaction, row: Row) -> Verdict:
+    """Let the instances that never arrived fail one after the other until there is a verdict."""
+    while (verdict := conclusion(ledger_state(row, tx.now))) is None:
+        target = tx.only_row(
+            "SELECT * FROM targets WHERE deployment_id = %s AND status = 'Pending' ORDER BY position LIMIT 1",
+            (row["deployment_id"],),
+        )
+        count_end(row, target, "Failed")
+        end_target(tx, row, target, "Failed", "The instance never arrived at the deployment.")
+    return verdict
 
 
 def _unfinished(tx: Transaction, row: Row) -> list[str]:

@@ -14,13 +14,11 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health impor
     deployment_order,
     minimum_healthy_hosts,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Prepared
-    from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import Settings
 
 # Former deployments of a group that are looked through for unfinished instances.
 LOOK_BACK = 5
@@ -71,17 +69,6 @@ def unfinished_elsewhere(store: Store, deployment: Deployment) -> dict[str, str]
             for target in get_targets(store, former.deployment_id, ["Unknown"]):
                 unfinished.setdefault(target.target_id, former.deployment_id)
     return unfinished
-
-
-def deployment_of_run(store: Store, settings: Settings, run: Owner) -> Deployment | None:
-    """Return the deployment of the same revision that this play has created already.
-
-    With serial, C(run_once) runs once in each batch.
-    """
-    for newest in list_deployments(store, deployment_group_id=settings.deployment_group_id, limit=1):
-        if newest.owner == run and newest.options.get("request_digest") == settings.request_digest:
-            return newest
-    return None
 
 
 def _serial(rollout: str, window: int, total: int) -> list[int]:

@@ -30,12 +30,20 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors impor
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import same_controller
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import is_registered
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for_group
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import deployment_of_run, plan_of_preparation
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import plan_of_preparation
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
     created_text,
     missed_rollback_text,
     waiting_text,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocation import (
+    Notes,
+    deployment_of_place,
+    hosts_go_alone,
+    invocation_of,
+    is_whole_role,
+    make_room,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import missed_rollback
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
@@ -45,26 +53,48 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
     revision_folders,
 )
 
+# Of a deployment that was refused; the task that deploys to an instance refuses then.
+NO_PLAN: dict[str, Any] = {"order": [], "window": 0, "serial": [1], "unfinished": {}}
+
 
 def create(task: DeploymentTask) -> dict[str, Any]:
-    """Create the deployment, or return the one that this play has made already.
+    """Create the deployment, or return the one that this play has made already at this place.
 
     :raises PreflightError: with all findings in one text.
     :raises CodeDeployError: the group is busy.
     """
+    if not hosts_go_alone(task.action):
+        return _create_or_join(task)
+    # Each host creates or joins on its own there, and a failure with run_once would fail all others where they are.
+    notes = Notes(invocation_of(task.action))
+    try:
+        planned = notes.read("created") if task.check_mode else None
+        created: dict[str, Any] = planned or _create_or_join(task)
+    except (CodeDeployError, PreflightError) as error:
+        text = f"{error.code}: {error.message}" if isinstance(error, CodeDeployError) else str(error)
+        notes.write("refusal", text)
+        task.display.display(text, color="red")
+        return {"changed": False, "deployment_id": "", "status": "Failed", "plan": NO_PLAN, "refusal": text}
+    if task.check_mode:
+        notes.write("created", created)
+    return created
+
+
+def _create_or_join(task: DeploymentTask) -> dict[str, Any]:
     group = task.arguments["deployment_group"] or group_of_play(task.action, task.task_vars)
     if not group:
         raise PreflightError("deploy_group is not set: name the group of the inventory that is deployed to")
     settings = settle(task.arguments, str(group))
     names = settings.application_name, settings.deployment_group_name
     require_for_group(task.store, "CreateDeployment", *names, settings.deployment_group_id)
+    place = (task.run, invocation_of(task.action), str(task.task_vars["inventory_hostname"]))
     try:
-        joined = deployment_of_run(task.store, settings, task.run)
+        joined = deployment_of_place(task.store, settings, *place)
         if joined is None:
             return _create_in_turn(task, settings)
     except (CodeDeployError, PreflightError):
         # Strategies that know no run_once let several hosts come here at once: one creates it, the others join.
-        joined = deployment_of_run(task.store, settings, task.run)
+        joined = deployment_of_place(task.store, settings, *place)
         if joined is None:
             raise
     return created_result(task.store, joined, changed=False)
@@ -94,6 +124,8 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
     store, task_vars = task.store, task.task_vars
     fleet = fleet_of(settings.group, task_vars["groups"], task_vars["ansible_play_hosts_all"])
     headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
+    if not task.check_mode:
+        make_room(store, settings, task.run, task_vars, hosts_go_alone(task.action))
     prepared = prepare(store, settings, fleet, headers, revision_folders(task_vars))
     if not is_registered(store, settings.application_name, prepared.revision.as_record()):
         require(store, "RegisterApplicationRevision", settings.application_name)
@@ -101,7 +133,8 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
         task.display.warning(warning)
     if task.check_mode:
         return _would_create(task, prepared)
-    deployment = record(store, prepared, task.run)
+    place = {"invocation": invocation_of(task.action), "in_play_of_user": is_whole_role(task.action)}
+    deployment = record(store, prepared, task.run, more_options=place)
     task.display.display(created_text(deployment, store.location, configured_forks()))
     missed = missed_rollback(store, deployment)
     if missed is not None:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import tarfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,22 +56,104 @@ def test_role_with_serial(controller: Controller, local_fleet: Fleets, tmp_path:
     assert all((fleet.deployment_root(name) / "own").exists() for name in fleet.names)
 
 
+def applications(folder: Path, **hooks: str) -> dict[str, dict[str, object]]:
+    """Write the applications One and Two, with hooks of their own, and return a role for each."""
+    roles = {}
+    for name in ("One", "Two"):
+        application = Application(folder / name, name, **hooks)
+        application.appspec["files"] = [{"source": "content", "destination": f"/srv/{name}"}]
+        application.appspec["hooks"] = {event: [{"location": f"scripts/{event}.sh", "timeout": 900}] for event in hooks}
+        application.write_appspec()
+        roles[name] = {"role": DEPLOY, "deploy_application": name, "deploy_revision": name}
+    return roles
+
+
+def until(path: str) -> str:
+    """Return a shell command that lasts until a file is there."""
+    return f"while [ ! -e {path} ]; do sleep 0.1; done"
+
+
 def test_roles_of_two_applications_and_one_twice(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
     fleet = local_fleet(2)
     trace = tmp_path / "trace"
-    hook = f'echo "$APPLICATION_NAME $DEPLOYMENT_ID" >> {trace}'
-    for name in ("one", "two"):
-        application = Application(tmp_path / name, name, ApplicationStart=hook)
-        application.appspec["files"] = [{"source": "content", "destination": f"/srv/{name}"}]
-        application.write_appspec()
-    role = "agentless.codedeploy.deploy"
-    one = {"role": role, "deploy_application": "One", "deploy_revision": "one"}
-    two = {"role": role, "deploy_application": "Two", "deploy_revision": "two"}
-    play = {"hosts": "web", "gather_facts": False, "roles": [one, two, {**one, "deploy_poll_after": 11}]}
+    roles = applications(tmp_path, ApplicationStart=f'echo "$APPLICATION_NAME $DEPLOYMENT_ID" >> {trace}')
+    play = {"hosts": "web", "gather_facts": False}
+    play["roles"] = [roles["One"], roles["Two"], {**roles["One"], "deploy_poll_after": 11}]
     result = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory())
     assert result.rc == 0, str(result)
-    assert [line.split()[0] for line in trace.read_text().splitlines()] == ["One", "One", "Two", "Two"]
-    assert len(deployments(controller)) == 2
+    lines = [line.split() for line in trace.read_text().splitlines()]
+    assert [application for application, _id in lines] == ["One", "One", "Two", "Two", "One", "One"]
+    assert len({identifier for _application, identifier in lines}) == 3
+    assert [deployment["status"] for deployment in deployments(controller)] == ["Succeeded"] * 3
+
+
+def test_roles_of_two_applications_where_hosts_go_alone(
+    controller: Controller, local_fleet: Fleets, tmp_path: Path
+) -> None:
+    # Ansible registers what a host creates or joins for all hosts. web3 joins the first deployment when the others have
+    # come to the second one, where one of them waits for its turn and has not begun yet.
+    fleet = local_fleet(3)
+    trace, arrived, late, hold = (tmp_path / name for name in ("trace", "arrived", "late", "hold"))
+    wait = f"case $APPLICATION_NAME in One) file={arrived};; *) file={hold};; esac; {until('$file')}"
+    roles = applications(tmp_path, BeforeInstall=wait, ApplicationStart=f'echo "$APPLICATION_NAME $0" >> {trace}')
+    # Only the task that creates or joins reads this variable.
+    arrive = f"touch {arrived}; {until(str(late))}; echo {{}}"
+    fleet.host_variables["web3"]["codedeploy_deployment_groups"] = (
+        f"{{{{ lookup('ansible.builtin.pipe', '{arrive}') | from_yaml }}}}"
+    )
+    play = {"hosts": "web", "gather_facts": False, "strategy": "host_pinned"}
+    play["roles"] = [{**roles["One"], "deploy_config": "AllAtOnce"}, roles["Two"]]
+    site = playbook(tmp_path / "site.yml", play)
+    running = controller.start(
+        "ansible-playbook", *controller.playbook_arguments(str(site), fleet.inventory()), PYTHONUNBUFFERED="1"
+    )
+    # The role has three tasks. Those of the first application, and all but the last of the second one.
+    wait_for_results(running, {"web1": 5, "web2": 5})
+    late.touch()
+    wait_for_results(running, {"web3": 2})
+    hold.touch()
+    output = running.communicate()[0]
+    assert running.returncode == 0, output
+    lines = [line.split() for line in trace.read_text().splitlines()]
+    assert sorted(application for application, _script in lines) == ["One"] * 3 + ["Two"] * 3, lines
+    assert len({tuple(line) for line in lines}) == 6
+    found = deployments(controller)
+    assert [(one["applicationName"], one["status"]) for one in found] == [("Two", "Succeeded"), ("One", "Succeeded")]
+
+
+@pytest.mark.parametrize("strategy", ["free", "host_pinned"])
+def test_a_group_twice_where_hosts_go_alone(
+    controller: Controller, local_fleet: Fleets, tmp_path: Path, strategy: str
+) -> None:
+    fleet = local_fleet(2)
+    trace = tmp_path / "trace"
+    one = applications(tmp_path, ApplicationStart=f'echo "$0" >> {trace}')["One"]
+    play = {"hosts": "web", "gather_facts": False, "strategy": strategy}
+    play["roles"] = [one, {**one, "deploy_poll_after": 11}]
+    result = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory())
+    assert result.rc == 2, str(result)
+    text = " ".join(result.stdout.split())
+    assert "this play comes a second time to the deployment group web" in text
+    assert "use strategy linear, or a play of its own for the second" in text
+    (deployment,) = deployments(controller)
+    assert deployment["status"] == "Succeeded"
+    assert len(trace.read_text().splitlines()) == 2
+
+
+def test_a_group_twice_with_batches_to_come(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet = local_fleet(2)
+    one = applications(tmp_path)["One"]
+    play = {"hosts": "web", "gather_facts": False, "serial": 1, "roles": [one, {**one, "deploy_poll_after": 11}]}
+    second = {"hosts": "web", "gather_facts": False, "roles": [{**one, "deploy_config": "AllAtOnce"}]}
+    result = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory())
+    assert result.rc == 2, str(result)
+    assert "waits for web2 of later batches, so that no second one can begin" in " ".join(result.stdout.split())
+    following = controller.playbook(playbook(tmp_path / "second.yml", second), fleet.inventory())
+    assert following.rc == 0, str(following)
+    newest, left = deployments(controller)
+    assert newest["status"] == "Succeeded"
+    # What never arrived has failed; one may fail, and another one succeeded.
+    assert statuses(controller, left["deploymentId"]) == {"web1": "Succeeded", "web2": "Failed"}
 
 
 def test_role_with_failures_does_not_go_on(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
@@ -185,6 +268,25 @@ def test_roles_of_single_parts(controller: Controller, local_fleet: Fleets, tmp_
     identifiers = trace.read_text().split()
     assert len(identifiers) == 2
     assert len(set(identifiers)) == 1
+
+
+def wait_for_results(process: subprocess.Popen[str], expected: dict[str, int]) -> None:
+    """Read a process's output until hosts have so many results of tasks that were not skipped."""
+    assert process.stdout is not None
+    seen: list[str] = []
+    left = dict(expected)
+    guard = threading.Timer(900, process.kill)
+    guard.start()
+    try:
+        for line in process.stdout:
+            seen.append(line)
+            for name in left:
+                left[name] -= line.startswith((f"ok: [{name}]", f"changed: [{name}]"))
+            if max(left.values()) <= 0:
+                return
+    finally:
+        guard.cancel()
+    raise AssertionError("".join(seen))
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
