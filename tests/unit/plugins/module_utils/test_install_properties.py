@@ -177,8 +177,12 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path, links: bool, monkeypatc
     if not links:
         monkeypatch.setattr(os, "link", refuse_links)
     names = ["a", "folder/b", "folder/deep/c"]
-    first = made.archive("first", {name: "1" * 1000 for name in names} | {"only-first": "1"})
-    second = made.archive("second", {name: "2" * 200000 for name in names} | {"other/only-second": "2"})
+    # Besides, a file and a folder change places, and a link and a file, which is there in both.
+    one: Tree = {name: "1" * 1000 for name in names} | {"only-first": "1", "turned": ("link", "a"), "swapped": "1"}
+    two: Tree = {name: "2" * 200000 for name in names} | {"other/only-second": "2", "swapped/inner": "2"}
+    first = made.archive("first", {**one, "back/inner": "1"})
+    second = made.archive("second", {**two, "turned": "2" * 1000, "back": "2"})
+    names.append("turned")
     made.install(first)
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, made.destination, " ".join(names)], stdout=subprocess.PIPE, text=True

@@ -16,6 +16,7 @@ import pytest
 from support.lifecycle_instance import Instance
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_process import start_time
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import read_lines
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError
 
 LONGEST = 60.0
@@ -65,6 +66,28 @@ def test_a_script_that_goes_on_keeps_others_out_and_is_named(instance: Instance)
     (instance.directory / "go").touch()
     wait_for(lambda: not lives(pid))
     assert instance.deploy("v2", None, events=[])["status"] == "Succeeded"
+
+
+def test_an_installed_revision_that_nobody_concluded_is_the_one_to_stop_and_to_put_back(instance: Instance) -> None:
+    """Install of v1 had succeeded when its process was killed; no controller and no module saw that."""
+    note = instance.directory / "note"
+    wait = f"until [ -e {note} ]; do sleep 0.1; done"
+    script = f'if [ "$LIFECYCLE_EVENT" = AfterInstall ]; then {wait}; kill -9 $PPID; fi'
+    first = instance.revision("v1", "AfterInstall", "ApplicationStop", "ApplicationStart", script=script)
+    result = instance.deploy("v1", first, wait=0.0)
+    note.touch()
+    os.waitpid(result["process"]["pid"], 0)
+    assert not any("finished" in line for line in read_lines(Path(result["events_log"]).read_bytes()))
+    assert instance.pointer("last_successful_install") == "d-v1"
+    assert instance.scripts() == ["v1 AfterInstall"]
+    second = instance.revision("v2", "AfterInstall", script="exit 1")
+    result = instance.deploy("v2", second, restore_on_failure=True)
+    assert (result["failed_event"], result["restored"]["status"]) == ("AfterInstall", "Succeeded")
+    assert instance.scripts() == ["v1 ApplicationStop", "v2 AfterInstall", "v1 ApplicationStart"]
+    assert [path.name for path in instance.destination.iterdir()] == ["v1.txt"]
+    assert instance.deploy("v3", instance.revision("v3"))["status"] == "Succeeded"
+    assert instance.scripts() == ["v1 ApplicationStop"]
+    assert [path.name for path in instance.destination.iterdir()] == ["v3.txt"]
 
 
 def test_what_the_refusal_says_ends_it(instance: Instance) -> None:
