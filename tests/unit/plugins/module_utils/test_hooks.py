@@ -316,6 +316,16 @@ def test_variables_of_loaders_and_of_the_connection_are_left_out() -> None:
     assert hook_environment(given, {"DEPLOYMENT_ID": "d-1"}) == {**kept, "DEPLOYMENT_ID": "d-1"}
 
 
+def test_a_script_is_started_without_them(hooks: Hooks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "loaded").write_text("echo loaded\n")
+    for name in ("LD_LIBRARY_PATH", "PYTHONSTARTUP", "BASH_ENV", "ENV", "PERL5OPT", "NODE_OPTIONS"):
+        monkeypatch.setenv(name, str(tmp_path / "loaded"))
+    hooks.script("#!/bin/bash\nenv\n")
+    hooks.run()
+    found = [line for line in hooks.lines() if "loaded" in line]
+    assert found == []
+
+
 def test_scripts_get_the_deployment_variables(hooks: Hooks) -> None:
     hooks.script('#!/bin/sh\necho "$DEPLOYMENT_ID $LIFECYCLE_EVENT"\n')
     hooks.run(variables={"DEPLOYMENT_ID": "d-1", "LIFECYCLE_EVENT": "AfterInstall"})

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -49,11 +50,23 @@ def test_the_events_of_two_deployments(instance: Instance) -> None:
 
 
 def test_what_is_ours_is_readable_by_its_owner_alone(instance: Instance) -> None:
-    result = instance.deploy("v1", instance.revision("v1"))
+    appspec = instance.revision("v1", "AfterInstall")
+    bundle = shutil.make_archive(str(instance.directory / "bundle"), "tar", instance.directory / "v1")
+    os.chmod(bundle, 0o644)
+    digest = hashlib.sha256(Path(bundle).read_bytes()).hexdigest()
+    pushed = {"type": "tar", "path": bundle, "digest": digest, "remove_source": True}
+    result = instance.deploy("v1", appspec, bundle=pushed, restore_on_failure=True)
     deployment = Path(result["events_log"]).parent
-    for name in ("events.jsonl", "appspec.json", "archive-manifest.json"):
-        assert stat.S_IMODE((deployment / name).stat().st_mode) == 0o600
-    assert stat.S_IMODE(instance.root.stat().st_mode) == 0o755
+    own = [deployment / name for name in ("events.jsonl", "appspec.json", "archive-manifest.json", "installation.json")]
+    own += [deployment / "bundle.tar", instance.root / "bundle-cache" / digest]
+    own += [instance.root / "deployment-instructions" / name for name in ("g-manifest.json", "g-lock")]
+    assert {path.name: f"{path.stat().st_mode & 0o777:o}" for path in own} == dict.fromkeys(
+        (p.name for p in own), "600"
+    )
+    agents = [deployment / "logs" / "scripts.log", *(instance.root / "deployment-instructions").glob("g_*")]
+    assert {f"{path.stat().st_mode & 0o777:o}" for path in agents} == {"644"}
+    folders = [path for path in (instance.root, *instance.root.rglob("*")) if path.is_dir()]
+    assert {f"{path.stat().st_mode & 0o7777:o}" for path in folders} == {"755"}
     assert os.listdir(instance.root / "g") == ["d-v1"]
     assert os.listdir(instance.root / "ongoing-deployment") == []
 
