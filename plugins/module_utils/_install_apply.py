@@ -220,8 +220,15 @@ class Installation:
         self._later()
         settle(journal["folders"], self.durable)
         self._state_files()
-        journal.update(state="committed", operations=[], folders_aside=self.folders_aside)
+        journal.update(state="committed", operations=[], folders_aside=self.folders_aside, **self._left())
         journal_file.write_journal(self.instructions, journal)
+
+    def _left(self) -> Dict[str, Any]:
+        """Return the names under which the old version's files are still there, unless it is simpler to look."""
+        names = {"place": (3,), "exchange": (2, 3), "aside": (2,)}
+        left = [operation[at] for operation in self.operations for at in names.get(operation[0], ())]
+        left = [path for path in left if path is not None]
+        return {"left": left} if len(left) <= len(self.journal["folders"]) + FEW else {}
 
     def _later(self) -> None:
         """Do what needs everything in place: rules of symbolic links, which are followed, and SELinux contexts."""

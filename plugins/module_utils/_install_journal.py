@@ -224,18 +224,21 @@ def _remove_known(path: str, old: str, known: List[List[str]]) -> None:
 
 
 def _sweep(journal: Dict[str, Any]) -> None:
-    """Delete everything under a name of this Install's own."""
-    for folder in journal["folders"]:
-        # A folder that was removed may be a file or a symbolic link by now.
-        for name in os.listdir(folder) if is_folder(folder) else ():
-            if name.startswith(journal["prefix"]):
-                path = os.path.join(folder, name)
-                if is_folder(path) and not is_link(path):
-                    shutil.rmtree(path)
-                else:
-                    _unlink(path)
+    """Delete everything under a name of this Install's own; C(left) has these names when they are few."""
+    left = journal.get("left")
+    if left is None:
+        left = []
+        for folder in journal["folders"]:
+            # A folder that was removed may be a file or a symbolic link by now.
+            names = os.listdir(folder) if is_folder(folder) else ()
+            left += [os.path.join(folder, name) for name in names if name.startswith(journal["prefix"])]
+    for path in left:
+        if is_folder(path) and not is_link(path):
+            shutil.rmtree(path)
+        else:
+            _unlink(path)
 
 
 def _unlink(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         os.unlink(path)

@@ -14,7 +14,7 @@ or a deployment by the agent in between, writes the cleanup file alone.
 import hashlib
 import json
 import os
-from json.encoder import encode_basestring
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
@@ -23,7 +23,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record 
     listing,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file
-from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal, unseal
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal_text, unseal
 
 Records = Dict[str, Optional[str]]
 Folders = Dict[str, Tuple[Optional[Listing], Records]]
@@ -144,5 +144,12 @@ def _copy_instructions(path: str, copies: Dict[str, Any]) -> str:
 
 def manifest_text(cleanup: bytes, folders: Folders, contexts: List[List[Any]]) -> bytes:
     """Return the manifest that belongs to a cleanup file."""
-    manifest = {"cleanup": hashlib.sha256(cleanup).hexdigest(), "folders": folders, "contexts": contexts}
-    return seal(manifest)
+    items: List[str] = []
+    for path, (files, rest) in folders.items():
+        # Only names have characters that mean something in JSON.
+        listed = "null" if files is None else '[%s,"%s"]' % (encode_basestring_ascii(files[0]), '","'.join(files[1:]))
+        items.append("%s:[%s,%s]" % (encode_basestring_ascii(path), listed, json.dumps(rest) if rest else "{}"))
+    return seal_text(
+        '"cleanup":"%s","folders":{%s},"contexts":%s}'
+        % (hashlib.sha256(cleanup).hexdigest(), ",".join(items), json.dumps(contexts))
+    )

@@ -15,7 +15,12 @@ _LENGTH = len(_START) + 64 + len(_END)
 
 def seal(value: Dict[str, Any]) -> bytes:
     """Return a dictionary with an entry or more as JSON that begins with the digest of the rest."""
-    rest = json.dumps(value, separators=(",", ":")).encode("ascii")[1:]
+    return seal_text(json.dumps(value, separators=(",", ":"))[1:])
+
+
+def seal_text(text: str) -> bytes:
+    """Return the same for a dictionary that is JSON already, without its first brace."""
+    rest = text.encode("ascii")
     return _START + hashlib.sha256(rest).hexdigest().encode("ascii") + _END + rest
 
 
