@@ -89,7 +89,12 @@ class Tree:
 
         :raises BundleError: when it has not.
         """
-        check_room(self.top, size + members * (BLOCK // 2), members)
+        if self.top:
+            check_room(self.top, size + members * (BLOCK // 2), members)
+
+    def fits(self, size: int, members: int) -> bool:
+        """Return whether there is room for so much; there is for a tree that is only a list and has no folder."""
+        return not self.top or not lacking(self.top, size, members)
 
     def path(self, member: str) -> str:
         """Return the relative path of a member's name, V("") for the top folder itself.

@@ -11,7 +11,6 @@ import tarfile
 from typing import Any, Dict, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import CHUNK, BundleError, Tree
-from ansible_collections.agentless.codedeploy.plugins.module_utils._state import lacking
 
 COMPRESSIONS = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"))
 
@@ -65,7 +64,7 @@ def unpack_tar(kind: str, source: str, tree: Tree) -> None:
     if kind == "tgz" and compression != "gz":
         raise BundleError("it is not compressed with gzip")
     most = os.path.getsize(source) * (MOST_COMPRESSED if compression else 1)
-    if lacking(tree.top, most, most // tarfile.BLOCKSIZE):
+    if not tree.fits(most, most // tarfile.BLOCKSIZE):
         # It may not fit. To know is a part of the work of unpacking it.
         with _open(source, compression) as archive:
             sizes = [member.size for member in archive]
