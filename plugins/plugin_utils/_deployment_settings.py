@@ -12,6 +12,7 @@ instance, a rollback, another controller.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
@@ -281,6 +282,20 @@ def _aws_settings(arguments: Mapping[str, Any], effective: Mapping[str, Any], re
     if said or effective.get("event_bus_name") or is_aws_needed(effective, revision):
         return AwsSettings.from_arguments(arguments, effective).public
     return {}
+
+
+def resettle(former: Deployment, arguments: Mapping[str, Any]) -> Settings:
+    """Return settings for a deployment that goes on with another one: its own, and before them what this run says.
+
+    :param arguments: of the module M(agentless.codedeploy.deployment), for this run.
+    """
+    before, options = settings_of(former), former.options
+    values: dict[str, Any] = {**options, **before.event_options, **dataclasses.asdict(before)}
+    own = {setting.group_setting or setting.name: values.get(setting.name) for setting in SETTINGS}
+    own.update(before.recorded.get("aws") or {}, deployment_group_name=before.deployment_group_name)
+    own["deployment_config_name"] = before.config
+    groups = {before.group: {name: value for name, value in own.items() if value is not None}}
+    return settle({**arguments, "deployment_groups": groups, "revision": None}, before.group)
 
 
 def settings_of(deployment: Deployment) -> Settings:
