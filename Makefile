@@ -16,7 +16,7 @@ archive := build/agentless-codedeploy-$(version).tar.gz
 sources := galaxy.yml README.md LICENSE CHANGELOG.md \
     $(shell find meta plugins roles playbooks docs changelogs extensions -name __pycache__ -prune -o -print 2>/dev/null)
 
-.PHONY: help setup demo test lint sanity molecule unit rollouts test-matrix bench fuzz clean
+.PHONY: help setup demo test lint sanity molecule unit rollouts test-matrix traffic bench fuzz clean
 
 help:
 	@echo 'make setup        .venv with ansible-core, this collection and the tools for the tests'
@@ -24,6 +24,7 @@ help:
 	@echo "make test         all tests with the newest ansible-core that $(PYTHON) serves (PYTEST='-k stop': some)"
 	@echo 'make test-matrix  the supported ansible-cores and Pythons of instances that are found on this machine'
 	@echo 'make rollouts     all deployments of up to 6 instances with all failures, against a model (hours)'
+	@echo 'make traffic      ten deployments behind haproxy and nginx with 100 requests a second, of which none may fail'
 	@echo 'make bench        measure, and compare with the limits (BENCH=--help: what else it takes)'
 	@echo 'make fuzz         look for inputs that break it (FUZZ_SECONDS=600: longer; FUZZ=archives: one target)'
 	@echo 'make clean        remove everything that these made'
@@ -84,6 +85,9 @@ rollouts: setup
 
 test-matrix: setup
 	.venv/bin/python -m pytest tests/matrix $(PYTEST)
+
+traffic: setup
+	CODEDEPLOY_TEST_TRAFFIC=10 .venv/bin/python -m pytest tests/integration/test_traffic.py -n 0
 
 bench: setup
 	PYTHONPATH=tests .venv/bin/python -m benchmark $(BENCH)

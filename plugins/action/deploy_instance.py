@@ -37,6 +37,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocat
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures, this_run
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_settings import is_load_balanced
 
 NOT_PART = "not part of this deployment: it has the revision already"
 MISSING = "deployment_id is missing: create a deployment with agentless.codedeploy.deployment"
@@ -91,7 +92,13 @@ class ActionModule(ActionBase):
         options = self._options(arguments)
         display = Display()
         instance = Instance(self, task_vars, options.root)
-        work = InstanceDeployment(store, deployment, name, instance, options, None, display.display)
+        traffic = None
+        if is_load_balanced(deployment.options):
+            # Few deployments need it.
+            from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_task import traffic_of_task
+
+            traffic = traffic_of_task(self, task_vars, store, deployment)
+        work = InstanceDeployment(store, deployment, name, instance, options, traffic, display.display)
         decision = work.wait_for_turn()
         if decision.action == "stop":
             if get_target(store, deployment.deployment_id, name).status == "Succeeded":

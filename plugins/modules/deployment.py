@@ -90,7 +90,7 @@ options:
         last successful deployment, V(previous) the same after a failure and the revision before that one after a
         success; the id of an earlier deployment of the application is that one's revision.
       - A mapping in the shape of the API's C(RevisionLocation), with C(revision_type), stands for the same.
-      - Required with O(state=created), except with O(resume=true).
+      - Required with O(state=created).
     type: raw
   revision_headers:
     description: HTTP headers to send with an address in O(revision). Never shown and never recorded.
@@ -124,8 +124,33 @@ options:
     type: dict
   load_balancer_info:
     description:
-      - Load balancers, in the API's shape. Default C(load_balancer_info) of O(deployment_groups).
+      - Load balancers of AWS, in the API's shape. C(target_group_info_list) and C(elb_info_list) are lists of mappings
+        with C(name). Default C(load_balancer_info) of O(deployment_groups).
+      - Instances are known by their host variable C(instance_id).
     type: dict
+  traffic:
+    description:
+      - Load balancers that are not those of AWS. C({name}) in a text stands for the instance's variable of that name.
+        Default C(traffic) of O(deployment_groups).
+      - C(provider) is V(haproxy), V(nginx) or V(command). C(host) is the host of the inventory that is given the
+        orders, by default the controller; C(become) whether to become there.
+      - V(haproxy) has C(backend), C(server) (by default the name of the instance) and C(socket), a path or
+        C(HOST:PORT).
+      - V(nginx) has C(file) and C(server), its address as the file has it, further C(upstream), C(test), C(reload) and
+        C(pid_file).
+      - V(command) has C(block), C(allow) and C(status), lists of a program and its arguments. C(status) prints
+        V(blocked) or V(allowed) when it has come to that.
+    type: list
+    elements: dict
+  block_traffic_timeout:
+    description: Seconds that BlockTraffic may wait until the requests to an instance have ended, by default 3600.
+    type: float
+  allow_traffic_timeout:
+    description: Seconds that AllowTraffic may wait until load balancers find an instance healthy, by default 3600.
+    type: float
+  reregister_on_failure:
+    description: Put an instance that fails after BlockTraffic back into its load balancers.
+    type: bool
   alarm_configuration:
     description:
       - Amazon CloudWatch alarms, in the API's shape. Default C(alarm_configuration) of O(deployment_groups).
@@ -169,14 +194,6 @@ options:
     type: str
     choices: [window, batches]
     default: window
-  resume:
-    description:
-      - Go on with the group's newest deployment, which failed, was stopped or lost its controller, by a new deployment
-        that names it. The same revision is deployed to what failed, was not reached or is outdated, with that
-        deployment's settings where no other option gives one. An instance that turns out to have succeeded, by its own
-        event log, is recorded so and not deployed to again.
-    type: bool
-    default: false
   wait_for_group:
     description:
       - Seconds to wait for a group that another deployment holds, in the order in which runs came; it is told whom is

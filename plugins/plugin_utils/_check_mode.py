@@ -15,6 +15,7 @@ from ansible import constants
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Prepared
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import lifecycle_events
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_settings import is_load_balanced
 
 # Where the role deploy registers what the task of an instance has returned.
 REGISTERED = "deploy_checked"
@@ -61,7 +62,11 @@ def planned_deployment(prepared: Prepared, order: list[str]) -> dict[str, Any]:
         "order": order,
         "file_exists_behavior": settings.file_exists_behavior,
         "ignore_application_stop_failures": settings.ignore_application_stop_failures,
-        "options": {**settings.options, "appspec": prepared.appspec, "lifecycle_events": lifecycle_events()},
+        "options": {
+            **settings.options,
+            "appspec": prepared.appspec,
+            "lifecycle_events": lifecycle_events(is_load_balanced(settings.recorded)),
+        },
     }
 
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import Revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_check import check_revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_settings import is_load_balanced
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Fleet:
 
     instances: list[str]
     limited_to: list[str] | None
+
+    @property
+    def chosen(self) -> list[str]:
+        """Those that are deployed to."""
+        return self.instances if self.limited_to is None else self.limited_to
 
 
 @dataclass(frozen=True)
@@ -99,12 +105,13 @@ def prepare(
     headers: dict[str, str],
     folders: Sequence[str],
     heed_alarms: bool = True,
+    further: Callable[[Findings], None] | None = None,
 ) -> Prepared:
     """Check everything that can be checked from the controller; see examine().
 
     :raises PreflightError: with all findings in one text.
     """
-    examined = examine(store, settings, fleet, headers, folders, heed_alarms)
+    examined = examine(store, settings, fleet, headers, folders, heed_alarms, further)
     findings, config, revision = examined.findings, examined.config, examined.revision
     if findings.problems or config is None or revision is None:
         raise PreflightError(findings.report())
@@ -118,10 +125,12 @@ def examine(
     headers: dict[str, str],
     folders: Sequence[str],
     heed_alarms: bool = True,
+    further: Callable[[Findings], None] | None = None,
 ) -> Examined:
     """Find what is wrong with a deployment, without touching an instance or the record.
 
     :param heed_alarms: whether an alarm keeps the deployment from being made; none does so with a rollback.
+    :param further: adds to the findings; asked only when there is no problem so far.
     """
     findings = Findings()
     config = _check_config(settings, fleet, findings)
@@ -130,6 +139,8 @@ def examine(
     _check_not_supported(settings, findings)
     if not findings.problems:
         check_aws(settings.recorded, findings, heed_alarms)
+    if not findings.problems and further is not None:
+        further(findings)
     try:
         last = recorded_revision(store, settings.deployment_group_id, settings.application_name, settings.revision)
     except CodeDeployError as error:
@@ -190,7 +201,7 @@ def record(
                 **settings.options,
                 "bundle_new": not was_deployed(store, prepared.revision.as_record()),
                 "appspec": prepared.appspec,
-                "lifecycle_events": lifecycle_events(),
+                "lifecycle_events": lifecycle_events(is_load_balanced(settings.recorded)),
                 **(more_options or {}),
             },
         ),

@@ -12,7 +12,6 @@ instance, a rollback, another controller.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
@@ -34,6 +33,10 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_tex
     RevisionTextError,
     revision_text,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_settings import (
+    load_balancer_problems,
+    traffic_problems,
+)
 
 DEFAULT_CONFIG = "CodeDeployDefault.OneAtATime"
 FILE_EXISTS_BEHAVIORS = ("DISALLOW", "OVERWRITE", "RETAIN")
@@ -45,7 +48,7 @@ GROUP_NAMESPACE = uuid.UUID("6f3f6a52-5bb1-5c0f-9d4a-0d2f5c1b7e11")
 # Settings of an exported deployment group that this version cannot carry out. To deploy as if they were not there is
 # harmless for some; without these an instance would be changed with requests still arriving, or in place.
 NOT_SUPPORTED = ("ec2_deployment_options",)
-NOT_SUPPORTED_AND_NEEDED = ("blue_green_deployment_configuration", "load_balancer_info")
+NOT_SUPPORTED_AND_NEEDED = ("blue_green_deployment_configuration",)
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,11 @@ SETTINGS = (
     Setting("ignore_application_stop_failures", "bool", False),
     Setting("update_outdated_instances_only", "bool", False),
     Setting("auto_rollback_configuration", "dict", {}, recorded=True, check=check_auto_rollback),
-    Setting("load_balancer_info", "dict", recorded=True),
+    Setting("load_balancer_info", "dict", recorded=True, check=load_balancer_problems),
+    Setting("traffic", "list", recorded=True, check=traffic_problems),
+    Setting("block_traffic_timeout", "float", recorded=True),
+    Setting("allow_traffic_timeout", "float", recorded=True),
+    Setting("reregister_on_failure", "bool", recorded=True),
     Setting("alarm_configuration", "dict", recorded=True, check=check_alarms),
     Setting("alarm_poll_interval", "int", recorded=True),
     Setting("trigger_configurations", "list", recorded=True, check=check_triggers),
@@ -282,20 +289,6 @@ def _aws_settings(arguments: Mapping[str, Any], effective: Mapping[str, Any], re
     if said or effective.get("event_bus_name") or is_aws_needed(effective, revision):
         return AwsSettings.from_arguments(arguments, effective).public
     return {}
-
-
-def resettle(former: Deployment, arguments: Mapping[str, Any]) -> Settings:
-    """Return settings for a deployment that goes on with another one: its own, and before them what this run says.
-
-    :param arguments: of the module M(agentless.codedeploy.deployment), for this run.
-    """
-    before, options = settings_of(former), former.options
-    values: dict[str, Any] = {**options, **before.event_options, **dataclasses.asdict(before)}
-    own = {setting.group_setting or setting.name: values.get(setting.name) for setting in SETTINGS}
-    own.update(before.recorded.get("aws") or {}, deployment_group_name=before.deployment_group_name)
-    own["deployment_config_name"] = before.config
-    groups = {before.group: {name: value for name, value in own.items() if value is not None}}
-    return settle({**arguments, "deployment_groups": groups, "revision": None}, before.group)
 
 
 def settings_of(deployment: Deployment) -> Settings:

@@ -48,6 +48,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report impor
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import HEALTH
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_plan import plan_lines
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import group_of_play, revision_folders
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_preflight import check_traffic
 
 
 def plan(task: DeploymentTask) -> dict[str, Any]:
@@ -71,7 +72,14 @@ def _planned(task: DeploymentTask) -> dict[str, Any]:
     )
     fleet = fleet_of(settings.group, task.task_vars["groups"], task.task_vars["ansible_play_hosts_all"])
     headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
-    examined = examine(store, settings, fleet, headers, revision_folders(task.task_vars))
+    examined = examine(
+        store,
+        settings,
+        fleet,
+        headers,
+        revision_folders(task.task_vars),
+        further=lambda findings: check_traffic(task.action, task.task_vars, settings.recorded, fleet.chosen, findings),
+    )
     examined.findings.problems.extend(_denied(task, settings, examined))
     recorded = get_group(store, settings.deployment_group_id)
     # Without a possible configuration there is an order all the same.

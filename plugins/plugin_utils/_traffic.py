@@ -70,6 +70,10 @@ class LoadBalancer(ABC):
     def allowed(self) -> Progress:
         """Tell whether the load balancer finds the instance healthy and sends it requests."""
 
+    def put_back(self) -> None:
+        """Let requests reach an instance that has failed; nobody waits for what the load balancer thinks of it."""
+        self.allow()
+
 
 @dataclass(frozen=True)
 class TrafficOptions:
@@ -123,7 +127,7 @@ class Traffic:
         refusals = []
         for balancer in self.load_balancers:
             try:
-                _attempt(balancer, balancer.allow)
+                _attempt(balancer, balancer.put_back)
             except TrafficError as error:
                 refusals.append(str(error))
         if refusals:

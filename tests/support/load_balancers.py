@@ -1,0 +1,194 @@
+# Copyright: agentless.codedeploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""haproxy and nginx of Debian in front of web servers on loopback, and requests that count what fails."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from support.debian_packages import install_packages
+
+HAPROXY, NGINX = "/usr/sbin/haproxy", "/usr/sbin/nginx"
+
+# The web server of an instance: says its version; ends at once with its process, whatever it was answering.
+WEB_SERVER = """
+import http.server, pathlib, socketserver, sys
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    request_queue_size = 1024
+    daemon_threads = True
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = pathlib.Path(sys.argv[2]).read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *arguments):
+        pass
+Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of loopback that nobody listens on."""
+    sockets = [socket.socket() for _number in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    """Wait for something."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    """Tell whether something accepts connections at a port of loopback."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except OSError:
+        return False
+    return True
+
+
+class Haproxy:
+    """haproxy with one backend C(web). A failed request is the client's: it is neither repeated nor sent elsewhere."""
+
+    def __init__(self, directory: Path, servers: dict[str, int]) -> None:
+        install_packages({HAPROXY: "haproxy"})
+        (self.port,) = free_ports(1)
+        # The path of a socket has at most 108 characters.
+        self.socket = os.path.join(tempfile.mkdtemp(prefix="haproxy-"), "admin.sock")
+        lines = [f"    server {name} 127.0.0.1:{port} check" for name, port in servers.items()]
+        configuration = directory / "haproxy.cfg"
+        configuration.write_text(
+            f"global\n    stats socket {self.socket} mode 600 level admin\n"
+            "defaults\n    mode http\n    retries 0\n    timeout connect 60s\n    timeout client 60s\n"
+            "    timeout server 60s\n    timeout queue 60s\n"
+            f"frontend front\n    bind 127.0.0.1:{self.port}\n    default_backend web\n"
+            "backend web\n    balance roundrobin\n    default-server inter 500ms rise 1 fall 30\n"
+            + "\n".join(lines)
+            + "\n"
+        )
+        self._process = subprocess.Popen(
+            [HAPROXY, "-db", "-f", str(configuration)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: listens(self.port), "haproxy listens")
+        self.entry = {"provider": "haproxy", "socket": self.socket, "backend": "web"}
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Nginx:
+    """nginx with one upstream C(web). A failed request is the client's."""
+
+    def __init__(self, directory: Path, servers: dict[str, int]) -> None:
+        install_packages({NGINX: "nginx-light"})
+        (self.port,) = free_ports(1)
+        self.upstream = directory / "upstream.conf"
+        # With max_fails=0 a server that refuses stays in use, as one does until it is noticed.
+        lines = [f"    server 127.0.0.1:{port} max_fails=0;" for port in servers.values()]
+        self.upstream.write_text("upstream web {\n" + "\n".join(lines) + "\n}\n")
+        configuration = directory / "nginx.conf"
+        pid_file = directory / "nginx.pid"
+        log = directory / "nginx.log"
+        configuration.write_text(
+            f"user root;\nworker_processes 2;\npid {pid_file};\nerror_log {log};\n"
+            "events { worker_connections 512; }\n"
+            f"http {{\n    access_log off;\n    include {self.upstream};\n    server {{\n"
+            f"        listen 127.0.0.1:{self.port};\n        location / {{\n            proxy_pass http://web;\n"
+            "            proxy_next_upstream off;\n            proxy_connect_timeout 60s;\n        }\n    }\n"
+            + "".join(
+                f"    {kind}_temp_path {directory}/{kind};\n"
+                for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+            )
+            + "}\n"
+        )
+        self._command = [NGINX, "-c", str(configuration)]
+        self._process = subprocess.Popen(
+            [*self._command, "-g", "daemon off;"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_until(lambda: listens(self.port), "nginx listens")
+        self.entry = {
+            "provider": "nginx",
+            "file": str(self.upstream),
+            "upstream": "web",
+            "server": "127.0.0.1:{web_port}",
+            "test": [*self._command, "-t"],
+            "reload": [*self._command, "-s", "reload"],
+            "pid_file": str(pid_file),
+        }
+
+    def stop(self) -> None:
+        """End it with its workers."""
+        self._process.terminate()
+        self._process.wait()
+
+
+class Requests:
+    """Asks again and again, a connection each, and counts the answers.
+
+    :param rate: requests a second in all, as far as the machine can.
+    """
+
+    def __init__(self, port: int, rate: float, threads: int = 4) -> None:
+        self.answers: Counter[str] = Counter()
+        self._port = port
+        self._pause = threads / rate
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _number in range(threads)]
+
+    def __enter__(self) -> Requests:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def failed(self) -> int:
+        """How many were not answered with 200."""
+        return sum(count for answer, count in self.answers.items() if answer != "200")
+
+    def _ask(self) -> None:
+        while not self._ended.is_set():
+            began = time.monotonic()
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
+            try:
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                answer.read()
+                said = str(answer.status)
+            except (OSError, http.client.HTTPException) as error:
+                said = repr(error)
+            finally:
+                connection.close()
+            with self._lock:
+                self.answers[said] += 1
+            self._ended.wait(max(0.0, self._pause - (time.monotonic() - began)))
