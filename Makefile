@@ -23,7 +23,7 @@ help:
 	@echo 'make demo         deploy a sample application to two instances on this machine (KEEP=1: leave it running)'
 	@echo "make test         all tests with the newest ansible-core that $(PYTHON) serves (PYTEST='-k stop': some)"
 	@echo 'make test-matrix  the supported ansible-cores and Pythons of instances that are found on this machine'
-	@echo 'make rollouts     all deployments of up to 6 instances with all failures, against a model (hours)'
+	@echo 'make rollouts     all deployments of up to 6 instances, and 5,000 random ones, against a model (hours)'
 	@echo 'make traffic      ten deployments behind haproxy and nginx with 100 requests a second, of which none may fail'
 	@echo 'make bench        measure, and compare with the limits (BENCH=--help: what else it takes)'
 	@echo 'make fuzz         look for inputs that break it (FUZZ_SECONDS=600: longer; FUZZ=archives: one target)'
@@ -81,7 +81,7 @@ unit: setup
 
 rollouts: setup
 	CODEDEPLOY_TEST_ALL_ROLLOUTS=1 .venv/bin/python -m pytest --numprocesses auto --dist worksteal \
-	    tests/integration/test_rollouts.py $(PYTEST)
+	    tests/unit/plugins/plugin_utils/test_store_schedules.py tests/integration/test_rollouts.py $(PYTEST)
 
 test-matrix: setup
 	.venv/bin/python -m pytest tests/matrix $(PYTEST)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -69,3 +70,15 @@ def deploy(store: Store, wanted: DeploymentRequest, failing: str | list[str] = "
             status: FinishStatus = "Failed" if instance in failing else "Succeeded"
             finish_instance(store, deployment.deployment_id, instance, status, [install_event(status)])
     return get_deployment(store, deployment.deployment_id)
+
+
+def make_group(store: Store, group_id: str, health: Mapping[str, bool | None]) -> None:
+    """Make a group whose instances have this health; None is that of one that was never deployed to."""
+    first = next(iter(health))
+    deployment = create_deployment(store, request(list(health), deployment_group_id=group_id, limited_to=[first]))
+    finish_instance(store, deployment.deployment_id, first, "Failed")
+    with store.transaction() as tx:
+        tx.execute_many(
+            "UPDATE instances SET healthy = %s WHERE deployment_group_id = %s AND instance = %s",
+            [(healthy, group_id, name) for name, healthy in health.items()],
+        )

@@ -9,7 +9,7 @@ Nothing here is shared with the collection. An instance is one letter: P pending
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Model:
     healthy_before: tuple[bool, ...]
     minimum: int
     outside: tuple[bool, ...] = ()
+    stop_requested: bool = False
 
     def allowed_out(self) -> int:
         """How many of the group may be out of service."""
@@ -60,7 +61,7 @@ class Model:
 
     def answer(self, place: int) -> str:
         """What the ledger must say to this pending instance."""
-        if self.stopped():
+        if self.stop_requested or self.stopped():
             return "stop"
         if self.may_start(place):
             return "go"
@@ -70,6 +71,8 @@ class Model:
         """How the deployment ended, None while it goes on."""
         if "W" in self.letters:
             return None
+        if self.stop_requested:
+            return "Stopped"
         if self.stopped():
             return "Failed"
         if "P" in self.letters:
@@ -82,7 +85,7 @@ class Model:
     def become(self, place: int, letter: str) -> Model:
         """The same deployment after one instance moved on."""
         letters = self.letters[:place] + letter + self.letters[place + 1 :]
-        return Model(letters, self.healthy_before, self.minimum, self.outside)
+        return replace(self, letters=letters)
 
     def successors(self) -> Iterator[Model]:
         """Every state that one start or one end leads to."""

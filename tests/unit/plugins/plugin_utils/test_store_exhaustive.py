@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from support.deployments import request
+from support.deployments import make_group, request
 from support.minimum_healthy_model import Model
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
@@ -29,18 +29,6 @@ def store(tmp_path: Path) -> Store:
     return open_store(str(tmp_path / "deployments.sqlite"))
 
 
-def begin_with(store: Store, group_id: str, health: dict[str, bool]) -> None:
-    """Make a group whose instances have this health."""
-    wanted = request(list(health), deployment_group_id=group_id, limited_to=[next(iter(health))])
-    deployment_id = create_deployment(store, wanted).deployment_id
-    finish_instance(store, deployment_id, wanted.limited_to[0], "Failed")
-    with store.transaction() as tx:
-        tx.execute_many(
-            "UPDATE instances SET healthy = %s WHERE deployment_group_id = %s AND instance = %s",
-            [(healthy, group_id, name) for name, healthy in health.items()],
-        )
-
-
 def run(
     store: Store, group_id: str, healthy: tuple[bool, ...], minimum: int, fails: int, taking_part: int, backwards: bool
 ) -> None:
@@ -51,7 +39,7 @@ def run(
     """
     names = [f"i{place}" for place in range(len(healthy))]
     if any(healthy):
-        begin_with(store, group_id, dict(zip(names, healthy, strict=True)))
+        make_group(store, group_id, dict(zip(names, healthy, strict=True)))
     config = {"type": "HOST_COUNT", "value": minimum}
     wanted = request(names, config, deployment_group_id=group_id, limited_to=names[:taking_part])
     deployment = create_deployment(store, wanted)
