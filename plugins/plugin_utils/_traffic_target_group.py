@@ -39,7 +39,7 @@ class TargetGroup(LoadBalancer):
         try:
             group = self._group()
         except (AwsError, TrafficError) as error:
-            return [f"{self.name}: ELASTIC_LOAD_BALANCING_INVALID: {getattr(error, 'message', error)}"]
+            return [f"{self.name}: {getattr(error, 'message', error)}"]
         if group.get("TargetType", "instance") != "instance":
             kind = group["TargetType"]
             return [f"{self.name}: its target type is {kind}; CodeDeploy works with target type instance alone"]

@@ -17,11 +17,14 @@ from pathlib import Path
 
 import pytest
 from support.applications import Application
-from support.controller import Controller
+from support.controller import Controller, Result
 from support.debian_packages import installable
 from support.load_balancers import WEB_SERVER, Haproxy, Nginx, Requests, free_ports, listens, wait_until
 from support.local_fleet import LocalFleet
 from support.record import deployments, events
+
+from ansible_collections.agentless.codedeploy.plugins.module_utils._haproxy_socket import answer
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_haproxy import server_rows
 
 DEPLOY = "agentless.codedeploy.deploy"
 DEPLOYMENTS = int(os.environ.get("CODEDEPLOY_TEST_TRAFFIC") or 2)
@@ -142,5 +145,42 @@ def test_no_request_fails(controller: Controller, web_fleet: WebFleet, tmp_path:
             wait_until(lambda: requests.answers["200"] >= 20, "requests are answered")
             deploy(DEPLOYMENTS + 1)
         assert requests.failed
+    finally:
+        between.stop()
+
+
+def test_the_role_alone(controller: Controller, web_fleet: WebFleet, tmp_path: Path) -> None:
+    between = Haproxy(tmp_path, web_fleet.ports)
+    # The orders are given on another host of the inventory.
+    web_fleet.fleet.host_variables["web3"]["ansible_become"] = False
+    entry = {**between.entry, "host": "web3", "server": "{inventory_hostname}"}
+    playbook = tmp_path / "traffic.yml"
+    playbook.write_text(
+        "- hosts: web1\n  gather_facts: false\n  tasks:\n"
+        "    - ansible.builtin.import_role: {name: agentless.codedeploy.traffic}\n"
+    )
+
+    def run(state: str, *arguments: str, **variables: object) -> Result:
+        inventory = web_fleet.fleet.inventory()
+        given = {"traffic_state": state, "traffic_load_balancers": [entry], **variables}
+        return controller.playbook(playbook, inventory, *arguments, **given)
+
+    def state() -> str:
+        rows = server_rows(answer({"socket": between.socket, "commands": ["show stat -1 4 -1"]})["answers"][0])
+        return next(row["status"] for row in rows if row["svname"] == "web1")
+
+    try:
+        before = state()
+        assert run("blocked", "--check").rc == 0
+        assert not state().startswith(("DRAIN", "MAINT")), before
+        blocked = run("blocked")
+        assert blocked.rc == 0, str(blocked)
+        assert state() == "MAINT"
+        # Nothing listens there, so that its health checks can never pass.
+        refused = run("allowed", traffic_allow_timeout=1)
+        assert refused.rc == 2
+        assert "web1: not healthy within 1 s: haproxy web/web1 on web3: D" in refused.stdout
+        unknown = run("blocked", traffic_load_balancers=[{**entry, "backend": "other"}])
+        assert "the backend other has no server web1" in unknown.stdout
     finally:
         between.stop()
