@@ -34,6 +34,7 @@ ARGUMENTS = {
     "deployment_id": {"type": "str"},
     "planned_deployment": {"type": "dict"},
     "outlook": {"type": "dict"},
+    "resume": {"type": "bool", "default": False},
     "rollback": {"type": "bool"},
     "wait_for_group": {"type": "int", "default": 0},
     "deployment_group": {"type": "str"},

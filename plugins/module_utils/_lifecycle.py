@@ -151,6 +151,8 @@ class Lifecycle:
         :param variables: deployment variables of the scripts.
         """
         scripts = (self.spec(paths).get("hooks") or {}).get(event)
+        if event == "ApplicationStop" and self.options.get("application_stop_script"):
+            scripts = [{"location": self.options["application_stop_script"], "timeout": 3600}]
         if not scripts:
             return None
         self.scripts_were_run = True

@@ -90,7 +90,7 @@ options:
         last successful deployment, V(previous) the same after a failure and the revision before that one after a
         success; the id of an earlier deployment of the application is that one's revision.
       - A mapping in the shape of the API's C(RevisionLocation), with C(revision_type), stands for the same.
-      - Required with O(state=created).
+      - Required with O(state=created), except with O(resume=true).
     type: raw
   revision_headers:
     description: HTTP headers to send with an address in O(revision). Never shown and never recorded.
@@ -194,6 +194,19 @@ options:
     type: str
     choices: [window, batches]
     default: window
+  application_stop:
+    description:
+      - Replaces a broken ApplicationStop of the revision before, for this deployment. V(new) runs the scripts of the
+        new revision, V(skip) none, anything else is the path of a script in the new bundle. It is recorded.
+    type: str
+  resume:
+    description:
+      - Go on with the group's newest deployment, which failed, was stopped or lost its controller, by a new deployment
+        that names it. The same revision is deployed to what failed, was not reached or is outdated, with that
+        deployment's settings where no other option gives one. An instance that turns out to have succeeded, by its own
+        event log, is recorded so and not deployed to again.
+    type: bool
+    default: false
   wait_for_group:
     description:
       - Seconds to wait for a group that another deployment holds, in the order in which runs came; it is told whom is

@@ -179,6 +179,11 @@ options:
         V(OVERWRITE) or V(RETAIN). A C(file_exists_behavior) in the AppSpec takes precedence.
     type: str
     default: DISALLOW
+  application_stop_script:
+    description:
+      - Path of a script in the bundle of this revision that is run in place of those of ApplicationStop. DownloadBundle
+        has to come before ApplicationStop in O(events) then, so that the script is there.
+    type: str
   ignore_application_stop_failures:
     description: Carry on after a failed C(ApplicationStop), C(BeforeBlockTraffic) or C(AfterBlockTraffic).
     type: bool
@@ -519,6 +524,7 @@ ARGUMENT_SPEC = {
     "custom_events": {"type": "list", "elements": "str", "default": []},
     "all_possible_lifecycle_events": {"type": "list", "elements": "str"},
     "file_exists_behavior": {"type": "str", "default": "DISALLOW"},
+    "application_stop_script": {"type": "str"},
     "ignore_application_stop_failures": {"type": "bool", "default": False},
     "restore_on_failure": {"type": "bool", "default": False},
     "root": {"type": "path", "default": "/opt/codedeploy-agent/deployment-root"},

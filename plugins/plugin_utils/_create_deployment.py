@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._application_stop import script_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws_preflight import check_aws
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import (
     NOT_SUPPORTED_AND_NEEDED,
@@ -32,6 +33,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
     Findings,
     PreflightError,
+    check_script,
     lifecycle_events,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._recorded_revision import recorded_revision
@@ -149,6 +151,9 @@ def examine(
     revision, appspec = check_revision(
         settings.revision, folders, headers, settings.appspec_filename, findings, last, settings.access
     )
+    script = script_of(settings.recorded)
+    if script and revision:
+        check_script("deploy_application_stop", script, revision.contents(settings.appspec_filename), findings)
     return Examined(settings, fleet, revision, config, appspec, findings)
 
 

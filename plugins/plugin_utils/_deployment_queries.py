@@ -182,6 +182,32 @@ def get_target(store: Store, deployment_id: str, instance: str) -> Target:
     return _target(target, events)
 
 
+def up_to_date_instances(store: Store, deployment_id: str) -> set[str]:
+    """The group's instances that are healthy and run a deployment's revision, as of the deployments that have ended."""
+    with store.reading() as tx:
+        rows = tx.rows(
+            "SELECT instances.instance FROM instances JOIN deployments"
+            " ON deployments.deployment_group_id = instances.deployment_group_id"
+            " AND deployments.revision_id = instances.revision_id"
+            " WHERE deployments.deployment_id = %s AND instances.healthy",
+            (deployment_id,),
+        )
+    return {row["instance"] for row in rows}
+
+
+def unfinished_deployments(store: Store, deployment_group_id: str, instance: str, limit: int = 5) -> list[str]:
+    """The group's deployments of which nobody knows how they ended on an instance, newest first."""
+    with store.reading() as tx:
+        rows = tx.rows(
+            "SELECT deployments.deployment_id FROM targets JOIN deployments"
+            " ON deployments.deployment_id = targets.deployment_id"
+            " WHERE deployments.deployment_group_id = %s AND targets.instance = %s AND targets.status = 'Unknown'"
+            " ORDER BY deployments.create_time DESC LIMIT %s",
+            (deployment_group_id, instance, limit),
+        )
+    return [row["deployment_id"] for row in rows]
+
+
 def unfinished_instances(store: Store, deployment_id: str) -> list[str]:
     """Instances that were started and whose end nobody recorded."""
     return [target.target_id for target in get_targets(store, deployment_id, ["InProgress", "Unknown"])]

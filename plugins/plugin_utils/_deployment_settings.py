@@ -12,6 +12,7 @@ instance, a rollback, another controller.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
@@ -149,6 +150,7 @@ RUN_ARGUMENTS: dict[str, dict[str, Any]] = {
     "revision": {"type": "raw"},
     "description": {"type": "str"},
     "automatic_rollback": {"type": "bool", "default": False},
+    "application_stop": {"type": "str"},
     "rollout": {"type": "str", "choices": ["window", "batches"], "default": "window"},
 }
 
@@ -255,6 +257,9 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
         for setting in SETTINGS
         if setting.recorded and chosen[setting.name] is not None
     }
+    if arguments.get("application_stop"):
+        # For one deployment alone: no group has it, and no rollback or resumed deployment takes it over.
+        recorded["application_stop"] = str(arguments["application_stop"])
     revision = _revision(arguments.get("revision"))
     aws = _aws_settings(arguments, effective, revision)
     return Settings(
@@ -289,6 +294,20 @@ def _aws_settings(arguments: Mapping[str, Any], effective: Mapping[str, Any], re
     if said or effective.get("event_bus_name") or is_aws_needed(effective, revision):
         return AwsSettings.from_arguments(arguments, effective).public
     return {}
+
+
+def resettle(former: Deployment, arguments: Mapping[str, Any]) -> Settings:
+    """Return settings for a deployment that goes on with another one: its own, and before them what this run says.
+
+    :param arguments: of the module M(agentless.codedeploy.deployment), for this run.
+    """
+    before, options = settings_of(former), former.options
+    values: dict[str, Any] = {**options, **before.event_options, **dataclasses.asdict(before)}
+    own = {setting.group_setting or setting.name: values.get(setting.name) for setting in SETTINGS}
+    own.update(before.recorded.get("aws") or {}, deployment_group_name=before.deployment_group_name)
+    own["deployment_config_name"] = before.config
+    groups = {before.group: {name: value for name, value in own.items() if value is not None}}
+    return settle({**arguments, "deployment_groups": groups, "revision": None}, before.group)
 
 
 def settings_of(deployment: Deployment) -> Settings:

@@ -31,7 +31,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_q
     last_successful_revision,
     list_deployments,
     takes_part,
+    unfinished_deployments,
     unfinished_instances,
+    up_to_date_instances,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import (
     CodeDeployError,
@@ -121,7 +123,9 @@ __all__ = [
     "stop_deployment",
     "stop_requested",
     "takes_part",
+    "unfinished_deployments",
     "unfinished_instances",
+    "up_to_date_instances",
     "wait_for_group",
     "waiting_controllers",
 ]

@@ -16,6 +16,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_deployment,
     get_target,
     reconcile,
+    unfinished_deployments,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import concluded_events
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
@@ -28,48 +29,92 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 PAUSE = 2.0
+NOT_BEGUN = "No lifecycle event had begun."
 READ = "Read from the instance's own event log; the controller had ended before."
 
 
-def reconcile_instance(
+def succeeded_before(
     store: Store,
-    deployment_id: str,
+    deployment: Deployment,
+    former_deployment_id: str,
     name: str,
     instance: Instance,
     stop_requested: Callable[[], bool],
     say: Callable[[str], None],
-) -> None:
+) -> bool:
+    """Record how former deployments ended on an instance, and say whether one that goes on with them has nothing to do.
+
+    A controller may have been killed before it came to what the one before it had left.
+
+    :param deployment: the one at work now.
+    :param former_deployment_id: the newest that may have been at work here.
+    :raises InstanceError: when it was stopped while it waited.
+    """
+    unfinished = unfinished_deployments(store, deployment.deployment_group_id, name)
+    for identifier in dict.fromkeys([former_deployment_id, *unfinished]):
+        former = get_deployment(store, identifier, with_order=False)
+        status = reconcile_instance(store, former, name, instance, stop_requested, say)
+        if status is not None:
+            same = former.revision.get("digest") == deployment.revision.get("digest")
+            return bool(deployment.options.get("resumed_deployment_id") and same and status == "Succeeded")
+    return False
+
+
+def reconcile_instance(
+    store: Store,
+    deployment: Deployment,
+    name: str,
+    instance: Instance,
+    stop_requested: Callable[[], bool],
+    say: Callable[[str], None],
+) -> FinishStatus | None:
     """Record the true result of a former deployment: its events go on without their controller.
 
-    :param deployment_id: of the former deployment.
+    :param deployment: the former deployment.
     :param stop_requested: whether the deployment that waits for these events was stopped.
     :param say: writes a line to the screen.
+    :returns: the result; None when no event had begun.
     :raises InstanceError: when it was stopped.
     """
-    deployment = get_deployment(store, deployment_id, with_order=False)
-    waiting = False
-    while True:
-        former = instance.read_events(deployment.deployment_group_id, deployment_id)
-        if not former.running:
-            break
-        if stop_requested():
-            raise InstanceError(f"The deployment was stopped while it waited for the events of {deployment_id}.")
-        if not waiting:
-            say(f"{name}: waits for the lifecycle events of {deployment_id}, still running there")
-        waiting = True
-        time.sleep(PAUSE)
-    if not former.lines:
-        return
-    outcome = settled(concluded_events(former.lines))
+    lines = _lines_when_ended(deployment, name, instance, stop_requested, say)
+    outcome: dict[str, Any] = {"status": "Failed", "message": NOT_BEGUN, "events": []}
+    if lines:
+        outcome = settled(concluded_events(lines))
     events, complete = _with_traffic(store, deployment, name, outcome["events"])
     status: FinishStatus = outcome["status"] if complete else "Failed"
     message = f"{outcome['message']} {READ}" if outcome["message"] else READ
+    known = any(event["status"] != "Skipped" for event in events)
     try:
-        reconcile(store, deployment_id, name, status, events, message=message)
+        reconcile(store, deployment.deployment_id, name, status, events, message=message)
     except InstanceNotPending:
         # Recorded as failed when it was lost from sight; that has decided the deployment.
-        return
-    say(f"{name}: {deployment_id} had {status.lower()} here, by the instance's own event log")
+        return status if known else None
+    if known:
+        say(f"{name}: {deployment.deployment_id} had {status.lower()} here, by the instance's own event log")
+    return status if known else None
+
+
+def _lines_when_ended(
+    deployment: Deployment,
+    name: str,
+    instance: Instance,
+    stop_requested: Callable[[], bool],
+    say: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Return the event log of a former deployment when nothing runs there any more."""
+    waiting = False
+    while True:
+        former = instance.read_events(deployment.deployment_group_id, deployment.deployment_id)
+        if not former.running:
+            return former.lines
+        if stop_requested():
+            raise InstanceError(
+                f"The deployment was stopped while it waited for the events of {deployment.deployment_id}."
+            )
+        if not waiting:
+            say(f"{name}: waits for the lifecycle events of {deployment.deployment_id}, still running there")
+        waiting = True
+        time.sleep(PAUSE)
 
 
 def _with_traffic(

@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._application_stop import skipped_events
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     InstanceNotPending,
     ask_to_start,
@@ -22,7 +23,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     record_event,
     stop_requested,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._former_deployment import reconcile_instance
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._former_deployment import succeeded_before
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_parameters import (
     InstanceOptions,
@@ -34,6 +35,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_ste
     Event,
     InstanceSteps,
     settled,
+    skipped,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import Decision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, FinishStatus
@@ -108,10 +110,8 @@ class InstanceDeployment:
         :raises AnsibleConnectionFailure: when the instance cannot be reached; recorded before.
         """
         try:
-            if former_deployment_id:
-                reconcile_instance(
-                    self._store, former_deployment_id, self._name, self._instance, self.stop_requested, self._say
-                )
+            if former_deployment_id and self._succeeded_before(former_deployment_id):
+                return self._taken_over()
             bundle = bundle_of(self._deployment, self._instance, self._options)
             parameters = event_parameters(self._deployment, self._options, bundle)
             outcome = self._steps.run(parameters)
@@ -131,6 +131,24 @@ class InstanceDeployment:
             message = self._put_back(message)
         self._finish(outcome["status"], outcome["events"], message, restored.get("status") == "Succeeded")
         return outcome
+
+    def _succeeded_before(self, former_deployment_id: str) -> bool:
+        return succeeded_before(
+            self._store,
+            self._deployment,
+            former_deployment_id,
+            self._name,
+            self._instance,
+            self.stop_requested,
+            self._say,
+        )
+
+    def _taken_over(self) -> dict[str, Any]:
+        """Record that nothing was left to do here: what had succeeded is not run again."""
+        events = skipped(self._deployment.options["lifecycle_events"])
+        message = f"It had succeeded here in {self._deployment.options['resumed_deployment_id']}, or one before it."
+        self._finish("Succeeded", events, message)
+        return {"status": "Succeeded", "events": events, "failed_event": None, "message": message}
 
     def began(self, event: Event) -> None:
         """Record that an event of the controller has begun."""
@@ -184,7 +202,7 @@ class InstanceDeployment:
             self._deployment.deployment_id,
             self._name,
             status,
-            events,
+            [*skipped_events(self._deployment.options), *events],
             message=message,
             hooks=hooks if "Install" in succeeded and not restored else None,
         )

@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._application_stop import (
+    events_on_the_instance,
+    script_of,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_bundle import bring_bundle
 
@@ -43,7 +47,7 @@ def event_parameters(deployment: Any, options: InstanceOptions, bundle: dict[str
         "revision": deployment.revision,
         "bundle": bundle,
         "appspec": deployment.options["appspec"],
-        "events": deployment.options["lifecycle_events"],
+        "events": events_on_the_instance(deployment.options, deployment.options["lifecycle_events"]),
         "file_exists_behavior": deployment.file_exists_behavior,
         "ignore_application_stop_failures": deployment.ignore_application_stop_failures,
         "root": options.root,
@@ -52,6 +56,9 @@ def event_parameters(deployment: Any, options: InstanceOptions, bundle: dict[str
         "wait": options.poll_after,
         **deployment.options.get("event_options", {}),
     }
+    script = script_of(deployment.options)
+    if script:
+        parameters["application_stop_script"] = script
     if deployment.options.get("appspec_filename"):
         parameters["appspec_filename"] = deployment.options["appspec_filename"]
     return parameters

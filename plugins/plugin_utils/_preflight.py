@@ -114,6 +114,14 @@ def _check_event(
         _check_path(f"{key}[{number}].location", script["location"], contents, findings, "script")
 
 
+def check_script(key: str, path: str, contents: BundleContents, findings: Findings) -> None:
+    """Find out whether a script is in a bundle.
+
+    :param key: what a problem is said to be in.
+    """
+    _check_path(key, path, contents, findings, "script")
+
+
 def _check_path(key: str, path: str, contents: BundleContents, findings: Findings, what: str) -> None:
     try:
         member = contents.find(path)

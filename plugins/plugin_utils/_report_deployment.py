@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._application_stop import text_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import Obstacle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Revision, Target
@@ -43,6 +44,9 @@ def created_text(deployment: Deployment, location: str, forks: int) -> str:
             ("record", location),
         ]
     )
+    resumed = deployment.options.get("resumed_deployment_id")
+    if resumed:
+        lines.append(f"  goes on with {resumed}, on {len(deployment.order)} instances")
     if deployment.abandoned:
         former = deployment.abandoned
         unfinished = f", at work on {', '.join(former.unfinished)}" if former.unfinished else ""
@@ -79,6 +83,10 @@ def verdict_text(deployment: Deployment, targets: Sequence[Target], inventory: s
             ("details", status if not failed else None),
             ("deploy another revision", f"{deploy} -e deploy_revision=REVISION"),
             (
+                "go on with the rest",
+                None if deployment.status == "Succeeded" else resume_command(deployment, inventory),
+            ),
+            (
                 "go back",
                 f"{deploy} -e deploy_revision=last_successful" if failed and deployment.previous_revision else None,
             ),
@@ -114,10 +122,13 @@ def deployment_lines(deployment: Deployment) -> list[str]:
                 ("revision", revision_text(deployment.revision)),
                 ("configuration", deployment.deployment_config_name),
                 ("description", deployment.description),
+                ("ApplicationStop", text_of(deployment.options)),
+                ("goes on with", deployment.options.get("resumed_deployment_id")),
                 ("rollback", (deployment.rollback_info or {}).get("rollback_message")),
                 ("instances", overview + (f" (limited, of {deployment.total})" if deployment.limited else "")),
                 ("created", f"{moment(deployment.create_time)} by {deployment.owner.user} on {deployment.owner.host}"),
                 ("duration", elapsed(deployment.create_time, deployment.complete_time)),
+                ("to go on", resume_command(deployment) if _left_by_its_controller(deployment) else None),
             ]
         ),
     ]
@@ -197,8 +208,21 @@ def revision_text(revision: dict[str, Any]) -> str:
     return f"{location_of(revision)} (sha256 {digest})" if digest else location_of(revision)
 
 
+def resume_command(deployment: Deployment, inventory: str = "") -> str:
+    """Return what to type to go on with a deployment.
+
+    :param inventory: the C(-i) options.
+    """
+    group = deployment.options.get("deployment_group", deployment.deployment_group_name)
+    return f"{DEPLOY_PLAYBOOK}{inventory} -e deploy_group={group} -e deploy_resume=true"
+
+
+def _left_by_its_controller(deployment: Deployment) -> bool:
+    return deployment.active and is_dead(deployment.owner, deployment.heartbeat, time.time())
+
+
 def _status(deployment: Deployment) -> str:
-    if deployment.active and is_dead(deployment.owner, deployment.heartbeat, time.time()):
+    if _left_by_its_controller(deployment):
         return f"{deployment.status}, left by its controller"
     return deployment.status
 

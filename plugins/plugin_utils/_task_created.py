@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import planned_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
+    Fleet,
     Prepared,
     fleet_of,
     prepare,
@@ -37,6 +39,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deplo
     missed_rollback_text,
     waiting_text,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._resume import resume
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocation import (
     Notes,
     deployment_of_place,
@@ -45,7 +48,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocat
     is_whole_role,
     make_room,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import missed_rollback
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import missed_rollback, perhaps_running
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
     configured_forks,
     group_of_play,
@@ -125,30 +128,41 @@ def _create_in_turn(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
 def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
     store, task_vars = task.store, task.task_vars
     fleet = fleet_of(settings.group, task_vars["groups"], task_vars["ansible_play_hosts_all"])
-    headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
+    only, unfinished, asked = None, {}, settings.request_digest
     if not task.check_mode:
         make_room(store, settings, task.run, task_vars, hosts_go_alone(task.action))
+    if task.arguments["resume"]:
+        resumption = resume(store, task.arguments, settings, fleet)
+        settings, fleet, only = resumption.settings, resumption.fleet, resumption.instances
+        unfinished = perhaps_running(store, resumption.former)
+    headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
     prepared = prepare(
         store,
         settings,
         fleet,
         headers,
         revision_folders(task_vars),
-        further=lambda findings: check_traffic(task.action, task_vars, settings.recorded, fleet.chosen, findings),
+        further=lambda findings: check_traffic(
+            task.action, task_vars, settings.recorded, only or fleet.chosen, findings
+        ),
     )
     if not is_registered(store, settings.application_name, prepared.revision.as_record()):
         require(store, "RegisterApplicationRevision", settings.application_name)
     for warning in prepared.warnings:
         task.display.warning(warning)
     if task.check_mode:
-        return _would_create(task, prepared)
-    place = {"invocation": invocation_of(task.action), "in_play_of_user": is_whole_role(task.action)}
-    deployment = record(store, prepared, task.run, more_options=place)
+        return _would_create(task, replace(prepared, fleet=Fleet(fleet.instances, only)) if only else prepared)
+    # A further batch of the play asks for the same, and does not know the revision either.
+    more: dict[str, Any] = {"request_digest": asked, "invocation": invocation_of(task.action)}
+    more["in_play_of_user"] = is_whole_role(task.action)
+    deployment = record(store, prepared, task.run, only=only, more_options=more)
     task.display.display(created_text(deployment, store.location, configured_forks()))
     missed = missed_rollback(store, deployment)
     if missed is not None:
         task.display.warning(missed_rollback_text(missed, inventory_options()))
-    return created_result(store, deployment, changed=True)
+    created = created_result(store, deployment, changed=True)
+    created["plan"]["unfinished"] = {**unfinished, **created["plan"]["unfinished"]}
+    return created
 
 
 def _would_create(task: DeploymentTask, prepared: Prepared) -> dict[str, Any]:
