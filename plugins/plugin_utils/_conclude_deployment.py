@@ -34,7 +34,7 @@ def deployments_to_conclude(
     :param group: name of the inventory's group or of the deployment group.
     """
     found = []
-    for deployment in reversed(list_deployments(store, application_name=application_name)):
+    for deployment in reversed(list_deployments(store, application_name=application_name, with_order=False)):
         if group and group not in (deployment.deployment_group_name, deployment.options.get("deployment_group")):
             continue
         if same_controller(deployment.owner, run) or (deployment.active and _left(deployment)):

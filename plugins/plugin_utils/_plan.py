@@ -64,7 +64,9 @@ def unfinished_elsewhere(store: Store, deployment: Deployment) -> dict[str, str]
     :returns: instance -> that deployment's id; the newest one for each instance.
     """
     unfinished: dict[str, str] = {}
-    for former in list_deployments(store, deployment_group_id=deployment.deployment_group_id, limit=LOOK_BACK):
+    for former in list_deployments(
+        store, deployment_group_id=deployment.deployment_group_id, limit=LOOK_BACK, with_order=False
+    ):
         if former.deployment_id != deployment.deployment_id and former.complete_time is not None:
             for target in get_targets(store, former.deployment_id, ["Unknown"]):
                 unfinished.setdefault(target.target_id, former.deployment_id)

@@ -32,7 +32,7 @@ def recorded_revision(
     """
     text = text.strip()
     if DEPLOYMENT_ID.match(text):
-        deployment = get_deployment(store, text)
+        deployment = get_deployment(store, text, with_order=False)
         if deployment.application_name != application_name:
             raise InvalidInput(
                 f"Deployment {text} is one of application {deployment.application_name}, not of {application_name}."
@@ -51,7 +51,7 @@ def _previous(store: Store, deployment_group_id: str) -> dict[str, Any] | None:
     current = last_successful_revision(store, deployment_group_id)
     ended = [
         deployment
-        for deployment in list_deployments(store, deployment_group_id=deployment_group_id)
+        for deployment in list_deployments(store, deployment_group_id=deployment_group_id, with_order=False)
         if deployment.complete_time is not None and not deployment.limited
     ]
     if current is None or not ended or ended[0].status != "Succeeded":

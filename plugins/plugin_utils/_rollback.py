@@ -67,7 +67,9 @@ def perhaps_running(store: Store, deployment: Deployment) -> dict[str, str]:
 
 def missed_rollback(store: Store, deployment: Deployment) -> Deployment | None:
     """Return the group's deployment before this one when it was to be rolled back and was not (interrupted)."""
-    for former in list_deployments(store, deployment_group_id=deployment.deployment_group_id, limit=2):
+    for former in list_deployments(
+        store, deployment_group_id=deployment.deployment_group_id, limit=2, with_order=False
+    ):
         if former.deployment_id != deployment.deployment_id:
             return former if rollback_due(former) else None
     return None

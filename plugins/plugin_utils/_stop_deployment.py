@@ -60,7 +60,10 @@ def active_deployment_of(store: Store, group: str | None, application_name: str 
     found = [
         deployment.deployment_id
         for deployment in list_deployments(
-            store, statuses=["Created", "Queued", "InProgress", "Baking", "Ready"], application_name=application_name
+            store,
+            statuses=["Created", "Queued", "InProgress", "Baking", "Ready"],
+            application_name=application_name,
+            with_order=False,
         )
         if group in (deployment.deployment_group_name, deployment.options.get("deployment_group"))
     ]

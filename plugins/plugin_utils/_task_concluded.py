@@ -37,9 +37,9 @@ def conclude_deployments(task: DeploymentTask) -> dict[str, Any]:
         if not found:
             return {"changed": False, "skipped": True, "msg": "this run has made no deployment"}
     else:
-        found = [get_deployment(store, wanted)]
+        found = [get_deployment(store, wanted, with_order=False)]
         rollback = (found[0].rollback_info or {}).get("rollback_deployment_id")
-        found += [get_deployment(store, rollback)] if rollback else []
+        found += [get_deployment(store, rollback, with_order=False)] if rollback else []
     for one in found:
         require_unless_own(store, "StopDeployment" if one.active else "GetDeployment", one)
     identifiers = [one.deployment_id for one in found]

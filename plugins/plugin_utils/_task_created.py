@@ -24,6 +24,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_t
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     Obstacle,
+    audit,
     get_group,
     leave_group_queue,
     wait_for_group,
@@ -93,16 +94,28 @@ def _create_or_join(task: DeploymentTask) -> dict[str, Any]:
     names = settings.application_name, settings.deployment_group_name
     require_for_group(task.store, "CreateDeployment", *names, settings.deployment_group_id)
     place = (task.run, invocation_of(task.action), str(task.task_vars["inventory_hostname"]))
+    if task.arguments["alarm_configuration"] is not None:
+        # As for overrideAlarmConfiguration.
+        require_for_group(task.store, "UpdateDeploymentGroup", *names, settings.deployment_group_id)
     try:
         joined = deployment_of_place(task.store, settings, *place)
         if joined is None:
             return _create_in_turn(task, settings)
-    except (CodeDeployError, PreflightError):
+    except (CodeDeployError, PreflightError) as error:
         # Strategies that know no run_once let several hosts come here at once: one creates it, the others join.
         joined = deployment_of_place(task.store, settings, *place)
         if joined is None:
+            if isinstance(error, PreflightError) and not task.check_mode:
+                _audit_refusal(task, settings, str(error))
             raise
     return created_result(task.store, joined, changed=False)
+
+
+def _audit_refusal(task: DeploymentTask, settings: Settings, message: str) -> None:
+    """Note what was refused before the record was asked, which notes its own refusals."""
+    names = ("application_name", "deployment_group_name", "deployment_group_id", "file_exists_behavior", "description")
+    result = {"error_code": "PreflightFailed", "error_message": message}
+    audit(task.store, task.run, "CreateDeployment", {name: getattr(settings, name) for name in names}, result)
 
 
 def _create_in_turn(task: DeploymentTask, settings: Settings) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import audit, get_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require_for
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_deployment import (
     active_deployment_of,
@@ -31,7 +32,12 @@ def stop_deployment_of(task: DeploymentTask) -> dict[str, Any]:
     require_for(store, "StopDeployment", deployment)
     if task.check_mode:
         return {"changed": deployment.active, "deployment_id": deployment_id, "status": deployment.status}
-    stopped = stop(store, deployment_id, task.run, arguments["rollback"])
+    try:
+        stopped = stop(store, deployment_id, task.run, arguments["rollback"])
+    except CodeDeployError as error:
+        result = {"error_code": error.code, "error_message": error.message}
+        audit(store, task.run, "StopDeployment", {"deployment_id": deployment_id}, result, deployment_id)
+        raise
     task.display.display(stop_text(stopped))
     return {
         "changed": True,

@@ -49,15 +49,27 @@ def test_what_is_denied_neither_happens_nor_is_shown(
     assert installed_version(fleet.files("web1")) == "1"
     (deployment,) = deployments(controller)
 
+    refused = controller.playbook(
+        "agentless.codedeploy.stop", fleet.inventory(), deployment_id=deployment["deploymentId"]
+    )
+    assert "may not do StopDeployment" in " ".join(refused.stdout.split()), str(refused)
     write_policy(policy, "GetDeployment")
+    late = controller.playbook("agentless.codedeploy.stop", fleet.inventory(), deployment_id=deployment["deploymentId"])
+    assert "DeploymentAlreadyCompleted" in late.stdout, str(late)
+    missing = {**variables, "deploy_revision": "/does/not/exist"}
+    assert controller.playbook(DEPLOY, fleet.inventory(), **missing).rc != 0
     hidden = controller.run(
         "ansible-playbook", "agentless.codedeploy.status", "-e", f"deployment_id={deployment['deploymentId']}"
     )
     assert hidden.rc != 0
     assert "AccessDenied" in hidden.stdout
     entries = list_audit(open_store(str(controller.store)))
-    assert [entry.event_name for entry in entries if entry.result.get("error_code") == "AccessDenied"] == [
-        "CreateDeployment",
-        "RegisterApplicationRevision",
-        "GetDeployment",
+    failed = [(entry.event_name, entry.result["error_code"]) for entry in entries if entry.result.get("error_code")]
+    assert failed == [
+        ("CreateDeployment", "AccessDenied"),
+        ("RegisterApplicationRevision", "AccessDenied"),
+        ("StopDeployment", "AccessDenied"),
+        ("StopDeployment", "DeploymentAlreadyCompleted"),
+        ("CreateDeployment", "PreflightFailed"),
+        ("GetDeployment", "AccessDenied"),
     ]

@@ -9,7 +9,7 @@ import datetime
 from typing import Any
 
 import pytest
-from support.deployments import ELSEWHERE, GROUP_ID, deploy, install_event, request, revision
+from support.deployments import ELSEWHERE, GONE, GROUP_ID, deploy, install_event, request, revision
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     Deployment,
@@ -177,6 +177,14 @@ def test_the_shapes_are_the_api_s(store: Store, history: list[Deployment]) -> No
         "firstUsedTime",
         "lastUsedTime",
     }
+
+
+def test_a_deployment_that_its_controller_left_says_so(store: Store) -> None:
+    left = deployment_info(create_deployment(store, request("a", owner=GONE)))
+    assert left["deployment_status_messages"] == [f"Left by its controller, {GONE}."]
+    assert left["status"] == "Created"
+    create_deployment(store, request("a"))
+    assert "deployment_status_messages" not in deployment_info(list_deployments(store, limit=1)[0])
 
 
 def test_no_field_has_a_name_that_the_api_does_not_have(store: Store, history: list[Deployment]) -> None:
