@@ -22,7 +22,13 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Transaction
 
 ARRIVAL_SECONDS = 60.0
-"""How long a healthy instance that may not start waits, while nothing is in work, for an unhealthy one to ask first."""
+"""How long a healthy instance that may not start waits, while nothing is in work, for an unhealthy one to ask first.
+
+In a play of somebody's own, or with zones, that one may come only after this one has ended, which is then never.
+"""
+
+ARRIVAL_SECONDS_IN_ORDER = 3600.0
+"""The same where unhealthy instances come first and so are on their way: CodeDeploy's agents have as long."""
 
 HEARTBEAT_SECONDS = 15.0
 """How old a sign of life is before events write another."""
@@ -56,7 +62,7 @@ def target_row(tx: Transaction, deployment_id: str, instance: str) -> Row:
 
 def ledger_state(row: Row, now: float) -> LedgerState:
     """Give the counts that the rules decide by, from a deployment's row."""
-    still_expected = row["blocked_since"] is None or now - row["blocked_since"] < ARRIVAL_SECONDS
+    still_expected = row["blocked_since"] is None or now - row["blocked_since"] < _arrival_seconds(row)
     return LedgerState(
         total=row["total"],
         minimum_healthy=row["minimum_healthy"],
@@ -68,6 +74,11 @@ def ledger_state(row: Row, now: float) -> LedgerState:
         unhealthy_pending=row["unhealthy_pending"] if still_expected else 0,
         stop_requested=row["stop_requested_time"] is not None,
     )
+
+
+def _arrival_seconds(row: Row) -> float:
+    out_of_order = row.get("bake_until") is not None or json.loads(row["options"]).get("in_play_of_user")
+    return ARRIVAL_SECONDS if out_of_order else ARRIVAL_SECONDS_IN_ORDER
 
 
 def count_end(row: Row, target: Row, status: str) -> None:

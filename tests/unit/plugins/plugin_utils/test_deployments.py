@@ -131,19 +131,23 @@ def test_an_ask_that_finds_the_stop_rule_met_ends_the_deployment(store: Store) -
     assert health(store)["c"] == (True, "Current")
 
 
-def test_unhealthy_instances_that_are_late_are_waited_for_and_not_for_ever(store: Store) -> None:
+@pytest.mark.parametrize(("in_play_of_user", "limit"), [(True, 60), (False, 3600)])
+def test_unhealthy_instances_that_are_late_are_waited_for_and_not_for_ever(
+    store: Store, in_play_of_user: bool, limit: int
+) -> None:
     deploy(store, request("abcd"), failing="ab")
-    deployment_id = create_deployment(store, request("abcd", {"type": "HOST_COUNT", "value": 2}, 2)).deployment_id
+    wanted = request("abcd", {"type": "HOST_COUNT", "value": 2}, 2, options={"in_play_of_user": in_play_of_user})
+    deployment_id = create_deployment(store, wanted).deployment_id
     now = store.clock()
     store.clock = lambda: now
     assert ask_to_start(store, deployment_id, "c").action == "wait"
-    now += 59
+    now += limit - 1
     assert ask_to_start(store, deployment_id, "c").action == "wait"
     assert ask_to_start(store, deployment_id, "a").action == "go"
     assert finish_instance(store, deployment_id, "a", "Failed") == "InProgress"
-    now += 59
+    now += limit - 1
     assert ask_to_start(store, deployment_id, "c").action == "wait"
-    now += 61
+    now += limit + 1
     assert ask_to_start(store, deployment_id, "d").action == "stop"
     assert get_deployment(store, deployment_id).status == "Failed"
 
