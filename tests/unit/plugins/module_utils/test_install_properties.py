@@ -155,7 +155,7 @@ import os, sys
 folder, names, sizes = sys.argv[1], sys.argv[2].split(), {1000, 200000}
 print("ready", flush=True)
 rounds = 0
-while not os.path.exists(folder + "/../stop"):
+while not rounds or not os.path.exists(folder + "/../stop"):
     for name in names:
         with open(os.path.join(folder, name), "rb") as stream:
             data = stream.read()
