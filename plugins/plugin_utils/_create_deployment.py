@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._application_stop import script_of
@@ -42,14 +42,20 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision imp
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_check import check_revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_settings import is_load_balanced
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import zones_of
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """The instances: the whole group, and those that C(--limit) left (None: all of them)."""
+    """The instances: the whole group, and those that C(--limit) left (None: all of them).
+
+    For a zonal configuration also the zone of each, and the order of the zones.
+    """
 
     instances: list[str]
     limited_to: list[str] | None
+    zone_of: dict[str, str] = field(default_factory=dict)
+    zone_order: list[str] = field(default_factory=list)
 
     @property
     def chosen(self) -> list[str]:
@@ -195,6 +201,8 @@ def record(
             instances=prepared.fleet.instances,
             owner=run,
             limited_to=prepared.fleet.limited_to,
+            zone_of=prepared.fleet.zone_of,
+            zone_order=prepared.fleet.zone_order,
             only=only,
             creator=creator,
             rollback_of=rollback_of,
@@ -217,6 +225,8 @@ def _check_config(settings: Settings, fleet: Fleet, findings: Findings) -> Deplo
     try:
         config = deployment_config(settings.config)
         minimum_healthy_hosts(config, len(fleet.instances))
+        if config.zonal:
+            zones_of(config, fleet.zone_of, fleet.zone_order)
     except CodeDeployError as error:
         findings.problems.append(f"{error.code}: {error.message}")
         return None

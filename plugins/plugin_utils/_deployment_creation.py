@@ -16,6 +16,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_ending import abandon_row
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import owner_of, read_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rows import locked_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_zones import insert_zones
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import (
     CodeDeployError,
     InvalidInput,
@@ -50,6 +51,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
     JSONObject,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, StoreError, Transaction
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import Zone, zones_of
 
 FILE_EXISTS_BEHAVIORS = ("DISALLOW", "OVERWRITE", "RETAIN")
 _ID_CHARACTERS = string.ascii_uppercase + string.digits
@@ -72,8 +74,9 @@ def create_deployment(store: Store, request: DeploymentRequest) -> Deployment:
     try:
         _check(request)
         minimum = minimum_healthy_hosts(request.config, len(set(request.instances)))
+        zones = zones_of(request.config, request.zone_of, request.zone_order) if request.config.zonal else []
         with store.transaction() as tx:
-            return _create(tx, request, minimum)
+            return _create(tx, request, minimum, zones)
     except StoreError:
         raise
     except CodeDeployError as error:
@@ -98,7 +101,7 @@ def _check(request: DeploymentRequest) -> None:
             raise NoInstances(f"None of {', '.join(part) or 'no hosts'} is in group {request.deployment_group_name!r}.")
 
 
-def _create(tx: Transaction, request: DeploymentRequest, minimum: int) -> Deployment:
+def _create(tx: Transaction, request: DeploymentRequest, minimum: int, zones: list[Zone]) -> Deployment:
     application_id = ensure_application(tx, request.application_name)
     # Deployments are locked before their group, as their end does, so that neither waits for the other for ever.
     if request.rollback_of:
@@ -115,6 +118,8 @@ def _create(tx: Transaction, request: DeploymentRequest, minimum: int) -> Deploy
     rows = instance_rows(tx, request.deployment_group_id)
     health = [instance_health(rows[name], group["target_revision_id"]) for name in instances]
     targets = [name for name in deployment_order(health) if _takes_part(request, rows[name], revision_id)]
+    if zones:
+        targets.sort(key=lambda name: request.zone_order.index(request.zone_of[name]))
     limited = request.limited_to is not None and not set(instances) <= set(request.limited_to)
     healthy = {instance.name for instance in health if instance.healthy}
     given = {
@@ -127,13 +132,19 @@ def _create(tx: Transaction, request: DeploymentRequest, minimum: int) -> Deploy
         "pending": len(targets),
         "healthy_available": len(healthy),
         "unhealthy_pending": len(set(targets) - healthy),
+        "bake_until": 0.0 if zones else None,
     }
     _insert(tx, request, given)
     tx.execute_many(
-        "INSERT INTO targets (deployment_id, instance, position, status, healthy_before, last_updated_at)"
-        " VALUES (%s, %s, %s, 'Pending', %s, %s)",
-        [(deployment_id, name, position, name in healthy, tx.now) for position, name in enumerate(targets)],
+        "INSERT INTO targets (deployment_id, instance, position, status, healthy_before, last_updated_at, zone)"
+        " VALUES (%s, %s, %s, 'Pending', %s, %s, %s)",
+        [
+            (deployment_id, name, position, name in healthy, tx.now, request.zone_of[name] if zones else None)
+            for position, name in enumerate(targets)
+        ],
     )
+    if zones:
+        insert_zones(tx, deployment_id, zones, request.zone_of, healthy - set(targets))
     if targets:
         _note_use(tx, request, deployment_id, revision_id, limited)
     result = {"deployment_id": deployment_id}

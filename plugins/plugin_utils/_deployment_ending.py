@@ -20,11 +20,11 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_r
     count_end,
     end_target,
     keep_hooks,
-    ledger_state,
     locked_deployment,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_zones import verdict_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import Verdict, conclusion
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import Verdict
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Abandoned, Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
@@ -81,7 +81,7 @@ def stop_deployment(
         status: t.Literal["Pending", "Succeeded"] = "Pending" if row["in_progress"] else "Succeeded"
         parameters = {"deployment_id": deployment_id, "auto_rollback_enabled": rollback}
         append_audit(tx, owner, "StopDeployment", parameters, {"status": status, "code": code}, deployment_id)
-        conclude_if(tx, row, conclusion(ledger_state(row, tx.now)))
+        conclude_if(tx, row, verdict_of(tx, row))
         return status
 
 
@@ -136,7 +136,7 @@ def abandon_row(tx: Transaction, row: Row, owner: Owner) -> Abandoned:
     _lose_unfinished(tx, row)
     if json.loads(row["options"]).get("in_play_of_user"):
         _lose_pending(tx, row)
-    verdict = conclusion(ledger_state(row, tx.now)) or Verdict(
+    verdict = verdict_of(tx, row) or Verdict(
         "Failed", "INTERNAL_ERROR", f"The controller that ran the deployment ended before it did: {owner_of(row)}."
     )
     result = {"status": verdict.status, "unfinished": abandoned.unfinished}
@@ -156,7 +156,7 @@ def _lose_unfinished(tx: Transaction, row: Row) -> None:
 
 def _lose_pending(tx: Transaction, row: Row) -> Verdict:
     """Let the instances that never arrived fail one after the other until there is a verdict."""
-    while (verdict := conclusion(ledger_state(row, tx.now))) is None:
+    while (verdict := verdict_of(tx, row)) is None:
         target = tx.only_row(
             "SELECT * FROM targets WHERE deployment_id = %s AND status = 'Pending' ORDER BY position LIMIT 1",
             (row["deployment_id"],),

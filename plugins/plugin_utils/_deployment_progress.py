@@ -22,11 +22,17 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_r
     target_row,
     write_events,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_zones import (
+    bakes,
+    begin_baking,
+    decide_with_zones,
+    is_zonal,
+    verdict_of,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InstanceNotPending
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import (
     Candidate,
     Decision,
-    conclusion,
     decide,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import FinishStatus
@@ -53,10 +59,12 @@ def ask_to_start(store: Store, deployment_id: str, instance: str) -> Decision:
             )
         state = ledger_state(row, tx.now)
         decision = decide(state, Candidate(instance, bool(target["healthy_before"])))
+        decision = decide_with_zones(tx, row, target, decision)
         if decision.action == "go":
             _start(tx, row, target)
         elif decision.action == "stop":
-            conclude_if(tx, row, conclusion(state))
+            if row["complete_time"] is None:
+                conclude_if(tx, row, verdict_of(tx, row))
         else:
             _note_wait(tx, row)
         return decision
@@ -108,7 +116,10 @@ def finish_instance(
         keep_hooks(tx, row, instance, status, events, hooks)
         row["blocked_since"] = None
         save_counts(tx, row)
-        return conclude_if(tx, row, conclusion(ledger_state(row, tx.now)))
+        verdict = verdict_of(tx, row)
+        if verdict is None and is_zonal(row):
+            begin_baking(tx, row, target["zone"])
+        return conclude_if(tx, row, verdict)
 
 
 def reconcile(
@@ -152,7 +163,7 @@ def _start(tx: Transaction, row: Row, target: Row) -> None:
 
 
 def _note_wait(tx: Transaction, row: Row) -> None:
-    if not row["in_progress"] and row["blocked_since"] is None:
+    if not row["in_progress"] and row["blocked_since"] is None and not bakes(row, tx.now):
         tx.execute("UPDATE deployments SET blocked_since = %s WHERE deployment_id = %s", (tx.now, row["deployment_id"]))
     beat_if_due(tx, row["deployment_id"])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from collections import Counter
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import DoesNotExist
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
@@ -20,6 +21,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
     TargetStatus,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import Zone
 
 _DEPLOYMENT = (
     "SELECT deployments.*, used.revision, previous.revision AS previous_revision FROM deployments"
@@ -214,8 +216,9 @@ def unfinished_instances(store: Store, deployment_id: str) -> list[str]:
 
 
 def _deployment(tx: Transaction, row: Row, with_order: bool = True) -> Deployment:
-    instances = "SELECT instance FROM targets WHERE deployment_id = %s ORDER BY position"
+    instances = "SELECT instance, zone FROM targets WHERE deployment_id = %s ORDER BY position"
     order = tx.rows(instances, (row["deployment_id"],)) if with_order else []
+    zones = _zones(tx, row["deployment_id"]) if row["bake_until"] is not None and with_order else []
     window = row["total"] - row["minimum_healthy"]
     targets = sum(row[state] for state in ("pending", "in_progress", "succeeded", "failed", "skipped"))
     return Deployment(
@@ -252,10 +255,17 @@ def _deployment(tx: Transaction, row: Row, with_order: bool = True) -> Deploymen
         window=window,
         batch_size=max(1, min(window, targets)),
         order=[target["instance"] for target in order],
+        zones=zones,
+        zone_instances=dict(Counter(target["zone"] for target in order if target["zone"] is not None)),
         owner=owner_of(row),
         heartbeat=row["heartbeat"],
         stop_rollback=None if row["stop_rollback"] is None else bool(row["stop_rollback"]),
     )
+
+
+def _zones(tx: Transaction, deployment_id: str) -> list[Zone]:
+    rows = tx.rows("SELECT * FROM zones WHERE deployment_id = %s ORDER BY position", (deployment_id,))
+    return [Zone(row["zone"], row["total"], row["minimum_healthy"], row["monitor_seconds"]) for row in rows]
 
 
 def _rollback_info(row: Row) -> JSONObject | None:
@@ -274,6 +284,7 @@ def _target(target: Row, events: list[Row]) -> Target:
         last_updated_at=target["last_updated_at"],
         message=target["message"],
         lifecycle_events=[_event(event) for event in events],
+        zone=target["zone"],
     )
 
 

@@ -151,6 +151,7 @@ def conclude_if(tx: Transaction, row: Row, verdict: Verdict | None) -> str:
         " WHERE deployment_id = %s",
         (verdict.status, verdict.code, verdict.message, tx.now, row["deployment_id"]),
     )
+    row["complete_time"] = tx.now
     apply_results(tx, row, verdict.status == "Succeeded")
     result: JSONObject = {"status": verdict.status, "error_code": verdict.code}
     append_audit(tx, owner_of(row), "DeploymentEnded", {}, result, row["deployment_id"])

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 from dataclasses import dataclass
+
+from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import (
     HealthConstraintsInvalid,
@@ -20,8 +23,27 @@ MinimumType = t.Literal["MOST_CONCURRENCY", "HOST_COUNT", "FLEET_PERCENT"]
 RevisionHealth = t.Literal["Current", "Old", "Unknown"]
 
 PREDEFINED_PREFIX = "CodeDeployDefault."
+_ZONAL = (
+    "first_zone_monitor_duration_in_seconds",
+    "monitor_duration_in_seconds",
+    "minimum_healthy_hosts_per_zone",
+)
 _NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,100}\Z")
 _SHORTHAND = re.compile(r"type=(?P<type>[A-Z_]+),\s*value=(?P<value>-?[0-9]+)\Z")
+
+
+@dataclass(frozen=True)
+class ZonalConfig:
+    """The part of a configuration that is for zones (``zonalConfig``), which are deployed to one after the other.
+
+    ``type`` and ``value`` are those of ``minimumHealthyHostsPerZone``; the seconds are how long a zone bakes after it
+    was deployed to, the first one and any other.
+    """
+
+    type: MinimumType
+    value: int
+    first_zone_monitor_seconds: int
+    monitor_seconds: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +57,12 @@ class DeploymentConfig:
     name: str
     type: MinimumType
     value: int
+    zonal: ZonalConfig | None = None
+
+    def of_a_zone(self) -> DeploymentConfig:
+        """Return the configuration that the instances of each zone have among themselves."""
+        assert self.zonal is not None
+        return DeploymentConfig(self.name, self.zonal.type, self.zonal.value)
 
 
 @dataclass(frozen=True)
@@ -79,6 +107,18 @@ def deployment_config(value: str | t.Mapping[str, t.Any] | DeploymentConfig) -> 
         f"A deployment configuration is a name or a mapping with minimum_healthy_hosts, not {value!r}.",
         "InvalidDeploymentConfigName",
     )
+
+
+def without_zones(value: t.Any) -> t.Any:
+    """Return a deployment configuration for the same number of healthy hosts that takes no notice of zones.
+
+    A rollback is made with it: CodeDeploy's are not zonal.
+    """
+    config = deployment_config(value)
+    if config.zonal is None:
+        return value
+    minimum = {"type": config.type, "value": config.value}
+    return {"deployment_config_name": config.name, "minimum_healthy_hosts": minimum}
 
 
 def minimum_healthy_hosts(config: DeploymentConfig, total: int) -> int:
@@ -170,11 +210,6 @@ def _config_of_mapping(value: t.Mapping[str, t.Any]) -> DeploymentConfig:
             f"The deployment configuration is for compute platform {platform}; instances need one for Server.",
             "InvalidComputePlatform",
         )
-    if info.get("zonal_config", info.get("zonalConfig")):
-        raise InvalidDeploymentConfig(
-            "zonal_config is not supported by this version: remove it, or deploy to one zone at a time with --limit.",
-            "InvalidZonalDeploymentConfiguration",
-        )
     name = info.get("deployment_config_name", info.get("deploymentConfigName"))
     minimum = info.get("minimum_healthy_hosts", info.get("minimumHealthyHosts"))
     if minimum is None and "type" in info:
@@ -183,7 +218,34 @@ def _config_of_mapping(value: t.Mapping[str, t.Any]) -> DeploymentConfig:
         return _config_of_text(name)
     if not isinstance(minimum, t.Mapping) or "type" not in minimum or "value" not in minimum:
         raise InvalidDeploymentConfig(f"minimum_healthy_hosts is a mapping with type and value, not {minimum!r}.")
-    return _named(name, minimum["type"], minimum["value"])
+    config = _named(name, minimum["type"], minimum["value"])
+    zonal = info.get("zonal_config", info.get("zonalConfig"))
+    return dataclasses.replace(config, zonal=_zonal(zonal)) if zonal else config
+
+
+def _zonal(given: t.Any) -> ZonalConfig:
+    """Read C(zonalConfig) (CreateDeploymentConfig); its durations are in seconds."""
+    code = "InvalidZonalDeploymentConfiguration"
+    if not isinstance(given, t.Mapping):
+        raise InvalidDeploymentConfig(f"zonal_config is a mapping, not {given!r}.", code)
+    values = camel_dict_to_snake_dict(dict(given))
+    unknown = sorted(set(values) - set(_ZONAL))
+    if unknown:
+        raise InvalidDeploymentConfig(f"zonal_config has {', '.join(_ZONAL)}, not {', '.join(unknown)}.", code)
+    durations = {}
+    for name in _ZONAL[:2]:
+        durations[name] = _integer(values[name], f"zonal_config: {name}", code) if name in values else None
+        if (durations[name] or 0) < 0:
+            raise InvalidDeploymentConfig(f"zonal_config: {name} is 0 or more seconds, not {values[name]!r}.", code)
+    other = durations["monitor_duration_in_seconds"] or 0
+    first = durations["first_zone_monitor_duration_in_seconds"]
+    minimum = values.get("minimum_healthy_hosts_per_zone") or {"type": "FLEET_PERCENT", "value": 0}
+    if not isinstance(minimum, t.Mapping) or set(minimum) != {"type", "value"}:
+        raise InvalidDeploymentConfig(
+            f"zonal_config: minimum_healthy_hosts_per_zone is a mapping with type and value, not {minimum!r}.", code
+        )
+    read = _custom(None, minimum["type"], minimum["value"])
+    return ZonalConfig(read.type, read.value, other if first is None else first, other)
 
 
 def _named(name: t.Any, minimum_type: t.Any, value: t.Any) -> DeploymentConfig:
@@ -225,9 +287,9 @@ def _custom(name: str | None, minimum_type: t.Any, value: t.Any) -> DeploymentCo
     )
 
 
-def _integer(value: t.Any) -> int:
+def _integer(value: t.Any, name: str = "The value of minimum_healthy_hosts", code: str | None = None) -> int:
     if isinstance(value, str) and re.match(r"-?[0-9]+\Z", value.strip()):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidDeploymentConfig(f"The value of minimum_healthy_hosts is a whole number, not {value!r}.")
+        raise InvalidDeploymentConfig(f"{name} is a whole number, not {value!r}.", code)
     return value

@@ -75,13 +75,13 @@ def decide(state: LedgerState, instance: Candidate) -> Decision:
     if state.stop_requested:
         return Decision("stop", "The deployment was asked to stop.")
     if state.failed >= state.window:
-        return Decision("stop", _too_many_failed(state))
+        return Decision("stop", too_many_failed(state))
     if state.in_progress + state.failed >= state.window:
         return Decision("wait", f"{state.in_progress} in work and {state.failed} failed of at most {state.window}.")
     if instance.healthy_before and state.healthy_available - 1 < state.minimum_healthy:
         if state.in_progress or state.unhealthy_pending:
-            return Decision("wait", _too_few_healthy(state))
-        return Decision("stop", _too_few_healthy(state))
+            return Decision("wait", too_few_healthy(state))
+        return Decision("stop", too_few_healthy(state))
     return Decision("go", f"{state.in_progress} in work and {state.failed} failed of at most {state.window}.")
 
 
@@ -100,25 +100,27 @@ def conclusion(state: LedgerState) -> Verdict | None:
         return Verdict("Stopped", "MANUAL_STOP", "The deployment was stopped by a user.")
     if state.pending:
         if state.failed >= state.window:
-            return Verdict("Failed", "HEALTH_CONSTRAINTS", _too_many_failed(state))
+            return Verdict("Failed", "HEALTH_CONSTRAINTS", too_many_failed(state))
         if not state.unhealthy_pending and state.healthy_available - 1 < state.minimum_healthy:
-            return Verdict("Failed", "HEALTH_CONSTRAINTS", _too_few_healthy(state))
+            return Verdict("Failed", "HEALTH_CONSTRAINTS", too_few_healthy(state))
         return None
     if state.failed > state.window:
-        return Verdict("Failed", "HEALTH_CONSTRAINTS", _too_many_failed(state))
+        return Verdict("Failed", "HEALTH_CONSTRAINTS", too_many_failed(state))
     if not state.succeeded:
         return Verdict("Failed", "HEALTH_CONSTRAINTS", "No instance succeeded; a deployment needs at least one.")
     return Verdict("Succeeded")
 
 
-def _too_many_failed(state: LedgerState) -> str:
+def too_many_failed(state: LedgerState) -> str:
+    """Say why nothing more may start after failures."""
     return (
         f"{state.failed} of {state.total} instances failed and {state.minimum_healthy} must stay healthy, "
         "so that no further instance may be started."
     )
 
 
-def _too_few_healthy(state: LedgerState) -> str:
+def too_few_healthy(state: LedgerState) -> str:
+    """Say why no healthy instance may be taken out of service."""
     return (
         f"{state.healthy_available} of {state.total} instances are healthy and not in work, and "
         f"{state.minimum_healthy} must stay healthy, so that no healthy one may be taken out of service. "

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_targets, list_deployments
@@ -16,6 +18,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health impor
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import Zone, serial_of_zones, zones_of
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Prepared
@@ -33,7 +36,13 @@ def plan_of_deployment(deployment: Deployment, unfinished: dict[str, str]) -> di
     return {
         "order": deployment.order,
         "window": deployment.window,
-        "serial": _serial(deployment.options.get("rollout", "window"), deployment.window, deployment.total),
+        "serial": _serial(
+            deployment.options.get("rollout", "window"),
+            deployment.window,
+            deployment.total,
+            deployment.zones,
+            deployment.zone_instances,
+        ),
         "minimum_healthy_hosts": deployment.minimum_healthy_hosts,
         "total": deployment.total,
         "unfinished": unfinished,
@@ -48,10 +57,16 @@ def plan_of_preparation(prepared: Prepared, group: Group | None) -> dict[str, An
     if prepared.settings.update_outdated_instances_only:
         chosen = [name for name in chosen if known.get(name, (None, "Unknown"))[1] != "Current"]
     minimum = minimum_healthy_hosts(prepared.config, total)
+    order = deployment_order([InstanceHealth(name, *known.get(name, (None, "Unknown"))) for name in chosen])
+    fleet, zones = prepared.fleet, []
+    if prepared.config.zonal:
+        zones = zones_of(prepared.config, fleet.zone_of, fleet.zone_order)
+        order.sort(key=lambda name: fleet.zone_order.index(fleet.zone_of[name]))
+    counts = Counter(fleet.zone_of[name] for name in order) if zones else {}
     return {
-        "order": deployment_order([InstanceHealth(name, *known.get(name, (None, "Unknown"))) for name in chosen]),
+        "order": order,
         "window": total - minimum,
-        "serial": _serial(prepared.settings.rollout, total - minimum, total),
+        "serial": _serial(prepared.settings.rollout, total - minimum, total, zones, counts),
         "minimum_healthy_hosts": minimum,
         "total": total,
         "unfinished": {},
@@ -73,5 +88,7 @@ def unfinished_elsewhere(store: Store, deployment: Deployment) -> dict[str, str]
     return unfinished
 
 
-def _serial(rollout: str, window: int, total: int) -> list[int]:
+def _serial(rollout: str, window: int, total: int, zones: Sequence[Zone], instances: Mapping[str, int]) -> list[int]:
+    if zones:
+        return serial_of_zones(zones, instances, window, in_batches=rollout == "batches")
     return [window if rollout == "batches" else total]

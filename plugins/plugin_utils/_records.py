@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import DeploymentConfig, RevisionHealth
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import Zone
 
 DeploymentStatus = t.Literal["Created", "Queued", "InProgress", "Baking", "Ready", "Succeeded", "Failed", "Stopped"]
 TargetStatus = t.Literal["Pending", "InProgress", "Succeeded", "Failed", "Skipped", "Unknown"]
@@ -44,7 +45,8 @@ class DeploymentRequest:
     ``limited_to`` are those that ``--limit`` left (a deployment to some of them moves none of the group's revision
     pointers); ``only`` restricts a deployment of the whole group to some instances (those that a rollback concerns) and
     does move them. ``revision`` is a mapping with ``revision_type``, the location in CodeDeploy's shape
-    (``s3_location``, ...) and, where known, ``digest`` and ``description``; it must hold no secret.
+    (``s3_location``, ...) and, where known, ``digest`` and ``description``; it must hold no secret. ``zone_of`` says
+    the zone of each instance of the group and ``zone_order`` the order of the zones, for a zonal configuration alone.
     """
 
     application_name: str
@@ -62,6 +64,8 @@ class DeploymentRequest:
     ignore_application_stop_failures: bool = False
     update_outdated_instances_only: bool = False
     rollback_of: str | None = None
+    zone_of: dict[str, str] = field(default_factory=dict)
+    zone_order: list[str] = field(default_factory=list)
     options: JSONObject = field(default_factory=dict)
 
 
@@ -80,7 +84,7 @@ class Deployment:
 
     ``total`` is the size of the whole group, ``window`` how many may be out of service at once, ``batch_size`` the
     same but not more than the deployment has instances; ``order`` lists the deployment's instances as they are to be
-    started.
+    started, and ``zone_instances`` counts them by zone.
     ``abandoned`` is set by create_deployment() alone. ``stop_rollback`` is StopDeployment's autoRollbackEnabled:
     whether it is to be rolled back after it was stopped, None when nobody said.
     """
@@ -113,6 +117,8 @@ class Deployment:
     order: list[str]
     owner: Owner
     heartbeat: float
+    zones: list[Zone] = field(default_factory=list)
+    zone_instances: dict[str, int] = field(default_factory=dict)
     abandoned: Abandoned | None = None
     stop_rollback: bool | None = None
 
@@ -133,6 +139,7 @@ class Target:
     last_updated_at: float
     message: str | None
     lifecycle_events: list[JSONObject]
+    zone: str | None = None
 
 
 @dataclass(frozen=True)

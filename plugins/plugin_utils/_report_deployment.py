@@ -41,6 +41,7 @@ def created_text(deployment: Deployment, location: str, forks: int) -> str:
                 f"{deployment.deployment_config_name}: at most {deployment.window} at a time, "
                 f"at least {deployment.minimum_healthy_hosts} stay healthy",
             ),
+            *([("zones", _zones_text(deployment))] if deployment.zones else []),
             ("record", location),
         ]
     )
@@ -54,6 +55,14 @@ def created_text(deployment: Deployment, location: str, forks: int) -> str:
     if forks < at_once:
         lines.append(f"  {at_once} instances may be in work at once, forks allows {forks}: pass --forks {at_once}")
     return "\n".join(lines)
+
+
+def _zones_text(deployment: Deployment) -> str:
+    shown = []
+    for number, zone in enumerate(deployment.zones, 1):
+        bakes = f", bakes {zone.monitor_seconds} s" if zone.monitor_seconds and number < len(deployment.zones) else ""
+        shown.append(f"{zone.name} (at most {min(zone.window, deployment.window)} at a time{bakes})")
+    return ", then ".join(shown)
 
 
 def waiting_text(deployment_group_name: str, obstacle: Obstacle) -> str:

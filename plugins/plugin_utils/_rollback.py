@@ -16,6 +16,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     last_successful_deployment,
     list_deployments,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import without_zones
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Target
@@ -41,7 +42,11 @@ def roll_back(store: Store, failed: Deployment, settings: Settings, fleet: Fleet
     settings = dataclasses.replace(
         settings,
         revision=LAST_SUCCESSFUL,
-        recorded={**settings.recorded, "appspec_filename": last.options.get("appspec_filename")},
+        recorded={
+            **settings.recorded,
+            "deployment_config": without_zones(settings.config),
+            "appspec_filename": last.options.get("appspec_filename"),
+        },
         file_exists_behavior=last.file_exists_behavior,
         update_outdated_instances_only=False,
         description=None,

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # {identity} is what a database calls a number that it counts up by itself. Times are epoch seconds, structures JSON.
 _VERSION_1 = (
@@ -173,5 +173,24 @@ _VERSION_3 = (
 # When the alarms of a deployment were last looked at, by whichever worker.
 _VERSION_4 = ("ALTER TABLE deployments ADD COLUMN alarms_polled_time DOUBLE PRECISION",)
 
-MIGRATIONS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4}
+# The zones of a deployment with a zonal configuration, in their order. healthy_outside counts the healthy instances of
+# a zone that the deployment leaves alone.
+_VERSION_5 = (
+    """
+    CREATE TABLE zones (
+        deployment_id TEXT NOT NULL REFERENCES deployments (deployment_id),
+        position INTEGER NOT NULL,
+        zone TEXT NOT NULL,
+        total INTEGER NOT NULL,
+        minimum_healthy INTEGER NOT NULL,
+        healthy_outside INTEGER NOT NULL,
+        monitor_seconds INTEGER NOT NULL,
+        PRIMARY KEY (deployment_id, zone)
+    )
+    """,
+    "ALTER TABLE targets ADD COLUMN zone TEXT",
+    "ALTER TABLE deployments ADD COLUMN bake_until DOUBLE PRECISION",
+)
+
+MIGRATIONS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5}
 """Statements that lead from the version before to each version."""

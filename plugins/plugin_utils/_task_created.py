@@ -30,6 +30,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     wait_for_group,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._fleet_zones import with_zones
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import same_controller
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import is_registered
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for_group
@@ -148,6 +149,7 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
         resumption = resume(store, task.arguments, settings, fleet)
         settings, fleet, only = resumption.settings, resumption.fleet, resumption.instances
         unfinished = perhaps_running(store, resumption.former)
+    fleet = with_zones(fleet, settings.config, task.action, task_vars)
     headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
     prepared = prepare(
         store,

@@ -29,6 +29,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_s
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group, is_registered
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._fleet_zones import with_zones
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._forecast import (
     batches_of,
     expected_seconds,
@@ -71,6 +72,7 @@ def _planned(task: DeploymentTask) -> dict[str, Any]:
         settings.deployment_group_id,
     )
     fleet = fleet_of(settings.group, task.task_vars["groups"], task.task_vars["ansible_play_hosts_all"])
+    fleet = with_zones(fleet, settings.config, task.action, task.task_vars)
     headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
     examined = examine(
         store,
