@@ -191,10 +191,6 @@ def test_forms_of_a_configuration(value: Any, expected: DeploymentConfig) -> Non
             "InvalidDeploymentConfigName",
         ),
         ({**custom("HOST_COUNT", 1), "compute_platform": "Lambda"}, "InvalidComputePlatform"),
-        (
-            {**custom("HOST_COUNT", 1), "zonal_config": {"monitor_duration_in_seconds": 5}},
-            "InvalidZonalDeploymentConfiguration",
-        ),
     ],
 )
 def test_wrong_configurations_are_refused(value: Any, code: str) -> None:
