@@ -60,6 +60,7 @@ def test_every_setting_of_a_group_can_be_overridden() -> None:
         "raw": ["a", "b"],
         "bool": [True, False],
         "int": [1, 0],
+        "float": [1.5, 0.0],
         "dict": [{"a": 1}, {}],
         "list": [["a"], []],
     }
