@@ -112,11 +112,6 @@ class InstallPlan:
         return [path for path in self._paths(False) if exists(path)]
 
     @property
-    def added(self) -> List[str]:
-        """Paths of files that are not there yet."""
-        return [path for path in self._paths(False) if not exists(path)]
-
-    @property
     def removed(self) -> List[str]:
         """Real paths of files and folders of the previous deployment that are not in this one."""
         planned = {join(folder.real, name) for folder in self.folders.values() for name in folder.copies}

@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 import codecs
-import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
 import yaml
@@ -22,7 +21,6 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._appspec impo
 from ansible_collections.agentless.codedeploy.plugins.module_utils._appspec_values import MISSING, as_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_scalar import TEXT_TAGS, scalar
 
-DEFAULT_NAMES = ("appspec.yml", "appspec.yaml")
 DEEPEST_NESTING = 100
 LARGEST_EXPANSION = 1_000_000
 
@@ -74,24 +72,6 @@ def read_appspec(data: bytes) -> Any:
         _fail(reason + "; correct the YAML", mark)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         _fail("the file is not YAML: " + " ".join(str(error).split()), None)
-
-
-def find_appspec(names: Iterable[str], appspec_filename: str | None = None) -> str | None:
-    """Finds the AppSpec file of a bundle.
-
-    :param names: paths of the bundle's files, relative to its top folder
-    :param appspec_filename: its path in the bundle when it has another name than ``appspec.yml``
-    :returns: the entry of ``names``, None when there is none
-    :raises AppSpecError: ``appspec_filename`` is not a path inside the bundle
-    """
-    by_path = {posixpath.normpath(name): name for name in names}
-    if appspec_filename is None:
-        return next((by_path[name] for name in DEFAULT_NAMES if name in by_path), None)
-    path = posixpath.normpath(appspec_filename)
-    if not appspec_filename or posixpath.isabs(path) or path in (".", "..") or path.startswith("../"):
-        rule = "the AppSpec file is named by its path inside the bundle, for example config/appspec.yml"
-        raise AppSpecError([AppSpecProblem("appspec_filename", appspec_filename, rule)])
-    return by_path.get(path)
 
 
 def _decoded(data: bytes) -> str:

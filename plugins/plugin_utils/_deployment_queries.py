@@ -210,11 +210,6 @@ def unfinished_deployments(store: Store, deployment_group_id: str, instance: str
     return [row["deployment_id"] for row in rows]
 
 
-def unfinished_instances(store: Store, deployment_id: str) -> list[str]:
-    """Instances that were started and whose end nobody recorded."""
-    return [target.target_id for target in get_targets(store, deployment_id, ["InProgress", "Unknown"])]
-
-
 def _deployment(tx: Transaction, row: Row, with_order: bool = True) -> Deployment:
     instances = "SELECT instance, zone FROM targets WHERE deployment_id = %s ORDER BY position"
     order = tx.rows(instances, (row["deployment_id"],)) if with_order else []

@@ -196,11 +196,6 @@ class Settings:
         return self.recorded.get("appspec_filename")
 
     @property
-    def auto_rollback_configuration(self) -> dict[str, Any]:
-        """When to roll back, in the API's shape."""
-        return dict(self.recorded["auto_rollback_configuration"])
-
-    @property
     def request_digest(self) -> str:
         """What was asked to be deployed, without telling it: an address may hold a secret."""
         return hashlib.sha256(self.revision.encode("utf-8", "surrogateescape")).hexdigest()

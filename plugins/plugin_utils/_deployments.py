@@ -32,7 +32,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_q
     list_deployments,
     takes_part,
     unfinished_deployments,
-    unfinished_instances,
     up_to_date_instances,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import (
@@ -124,7 +123,6 @@ __all__ = [
     "stop_requested",
     "takes_part",
     "unfinished_deployments",
-    "unfinished_instances",
     "up_to_date_instances",
     "wait_for_group",
     "waiting_controllers",

@@ -1,7 +1,7 @@
 # Copyright: agentless.codedeploy contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the YAML of an AppSpec file means, and how AppSpec files are found."""
+"""What the YAML of an AppSpec file means."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._appspec_valu
     Symbol,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import (
-    find_appspec,
     parse_appspec_file,
     read_appspec,
 )
@@ -306,30 +305,6 @@ def test_aliases_of_long_texts_are_errors() -> None:
 def test_aliases_do_not_hide_depth() -> None:
     text = f"a: &a {'[' * 60}{']' * 60}\nb: {'[' * 60}*a{']' * 60}\n"
     assert "the aliases of the file stand for too much" in error(HEAD + text)
-
-
-def test_find_default_names() -> None:
-    assert find_appspec(["a", "appspec.yml", "appspec.yaml"]) == "appspec.yml"
-    assert find_appspec(["appspec.yaml", "scripts/appspec.yml"]) == "appspec.yaml"
-    assert find_appspec(["AppSpec.yml", "x/appspec.yml"]) is None
-    assert find_appspec(["./appspec.yml"]) == "./appspec.yml"
-
-
-def test_find_named_file() -> None:
-    names = ["appspec.yml", "config/appspec.yml", "other.json"]
-    assert find_appspec(names, "config/appspec.yml") == "config/appspec.yml"
-    assert find_appspec(names, "./config//x/../appspec.yml") == "config/appspec.yml"
-    assert find_appspec(names, "other.json") == "other.json"
-    assert find_appspec(names, "missing.yml") is None
-
-
-@pytest.mark.parametrize(
-    "name", ["", ".", "..", "../appspec.yml", "a/../../appspec.yml", "/appspec.yml", "/etc/passwd"]
-)
-def test_named_file_stays_inside_the_bundle(name: str) -> None:
-    with pytest.raises(AppSpecError) as caught:
-        find_appspec(["appspec.yml", "../appspec.yml", "/etc/passwd"], name)
-    assert "inside the bundle" in str(caught.value)
 
 
 def check_outcome(data: bytes) -> None:
