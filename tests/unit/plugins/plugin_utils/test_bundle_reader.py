@@ -120,6 +120,16 @@ def test_only_a_lone_folder_with_an_appspec_is_left_out(tmp_path: Path) -> None:
     assert read_contents(packed(["top/readme", "top/deep/appspec.yml"])).appspec_filename is None
 
 
+def test_default_names_of_the_appspec(tmp_path: Path) -> None:
+    (tmp_path / "appspec.yaml").write_bytes(b"other")
+    assert read_contents(str(tmp_path)).appspec_filename == "appspec.yaml"
+    (tmp_path / "appspec.yml").write_bytes(APPSPEC)
+    assert read_contents(str(tmp_path)).appspec_filename == "appspec.yml"
+    (tmp_path / "appspec.yml").rename(tmp_path / "AppSpec.yml")
+    (tmp_path / "appspec.yaml").unlink()
+    assert read_contents(str(tmp_path)).appspec_filename is None
+
+
 def test_named_appspec(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "source")
     (folder / "deploy").mkdir()
