@@ -19,8 +19,10 @@ import yaml
 from support.aws_server import AwsServer
 from support.controller import Controller
 from support.light_hosts import LightHost, LightHosts
-from support.record import deployments
 from support.relay import relay
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_targets, list_deployments
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
 
 COMMANDS = ("ansible-playbook", "ansible-inventory")
 GROUP_FILE = "hollowweb.codedeploy.yml"
@@ -104,11 +106,11 @@ class Walk:
         return [version_of(host) for host in self.hosts.hosts]
 
     def registered(self) -> int:
-        """How many instances are in the target group, and stay there."""
+        """How many instances are healthy in the target group."""
         elb = self.server.client("elbv2")
         (group,) = elb.describe_target_groups(Names=["hollowweb"])["TargetGroups"]
         health = elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
-        return len([one for one in health if one["TargetHealth"]["State"] in ("initial", "healthy")])
+        return len([one for one in health if one["TargetHealth"]["State"] == "healthy"])
 
 
 def version_of(host: LightHost) -> str:
@@ -160,16 +162,20 @@ def test_the_walk_through(walk: Walk) -> None:
     assert walk.registered() == 2
     walk.step(6)
     assert walk.versions() == ["1", "1"]
-    first, second = reversed(deployments(walk.controller))
+    store = open_store(str(walk.controller.store))
+    second, first = list_deployments(store)
+    for target in get_targets(store, second.deployment_id):
+        events = {event["lifecycle_event_name"]: event["status"] for event in target.lifecycle_events}
+        assert (events["BlockTraffic"], events["AllowTraffic"]) == ("Succeeded", "Succeeded")
     output = walk.step(7)
-    assert first["deploymentId"] in output
-    assert second["deploymentId"] in output
+    assert first.deployment_id in output
+    assert second.deployment_id in output
     walk.step(8)
     assert walk.versions() == ["0", "0"]
     assert walk.registered() == 2
-    everything = deployments(walk.controller)
-    assert [one["status"] for one in everything] == ["Succeeded"] * 3
-    assert sorted(one["deploymentId"] for one in messages()) == sorted(one["deploymentId"] for one in everything)
+    everything = list_deployments(store)
+    assert [one.status for one in everything] == ["Succeeded"] * 3
+    assert sorted(one["deploymentId"] for one in messages()) == sorted(one.deployment_id for one in everything)
     walk.step(9)
     assert walk.server.client("s3").list_buckets()["Buckets"] == []
     assert walk.server.client("elbv2").describe_target_groups()["TargetGroups"] == []
