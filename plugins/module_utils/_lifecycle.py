@@ -143,6 +143,8 @@ class Lifecycle:
         if event not in HOOK_EVENTS and event not in (self.options.get("custom_events") or []):
             raise EventError(f"Unsupported command type: {event}.")
         paths = self.revision_of(event)
+        if paths is None and event == "ApplicationStart":
+            raise EventError("there is nothing to restart: no revision of this deployment group is installed here")
         return self.run_hooks(event, paths, self.variables()) if paths else None
 
     def run_hooks(self, event: str, paths: DeploymentPaths, variables: Dict[str, str]) -> Optional[Dict[str, str]]:
@@ -169,7 +171,13 @@ class Lifecycle:
         :param downloaded: take it that DownloadBundle has run.
         """
         pointer = None
-        if event in OF_PREVIOUS_REVISION or self._rollback and event in ("BeforeAllowTraffic", "AfterAllowTraffic"):
+        restart = self.options.get("deployment_mode") == "RESTART"
+        if (
+            restart
+            or event in OF_PREVIOUS_REVISION
+            or self._rollback
+            and event in ("BeforeAllowTraffic", "AfterAllowTraffic")
+        ):
             pointer = self.instructions.last_successful_install
             if self._rollback and event in BEFORE_TRAFFIC:
                 pointer = self.instructions.most_recent_install

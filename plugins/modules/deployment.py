@@ -199,6 +199,14 @@ options:
       - Replaces a broken ApplicationStop of the revision before, for this deployment. V(new) runs the scripts of the
         new revision, V(skip) none, anything else is the path of a script in the new bundle. It is recorded.
     type: str
+  deployment_mode:
+    description:
+      - With V(RESTART) ApplicationStop, ApplicationStart and ValidateService of the revision that is installed are run,
+        and the events around traffic; nothing is downloaded or installed. O(revision) is left out then. It is recorded
+        as a deployment of the group's last successful revision.
+    type: str
+    choices: [STANDARD, RESTART]
+    default: STANDARD
   resume:
     description:
       - Go on with the group's newest deployment, which failed, was stopped or lost its controller, by a new deployment

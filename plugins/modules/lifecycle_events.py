@@ -60,6 +60,13 @@ options:
     description: Name of the application, given to the scripts as E(APPLICATION_NAME).
     type: str
     default: ''
+  deployment_mode:
+    description:
+      - With V(RESTART) all events take their scripts from the revision that is installed. O(events) has neither
+        DownloadBundle nor C(Install) then.
+    type: str
+    choices: [STANDARD, RESTART]
+    default: STANDARD
   deployment_creator:
     description: What created the deployment, in CodeDeploy's words; V(codeDeployRollback) for an automatic rollback.
     type: str
@@ -509,6 +516,7 @@ ARGUMENT_SPEC = {
     "deployment_group_id": {"type": "str", "required": True},
     "deployment_group_name": {"type": "str", "default": ""},
     "application_name": {"type": "str", "default": ""},
+    "deployment_mode": {"type": "str", "choices": ["STANDARD", "RESTART"], "default": "STANDARD"},
     "deployment_creator": {"type": "str", "default": "user"},
     "deployment_type": {"type": "str", "choices": ["IN_PLACE", "BLUE_GREEN"], "default": "IN_PLACE"},
     "revision": {"type": "dict", "default": {}},

@@ -34,14 +34,13 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight im
     Findings,
     PreflightError,
     check_script,
-    lifecycle_events,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._recorded_revision import recorded_revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, DeploymentRequest
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._restart import events_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import Revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_check import check_revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_settings import is_load_balanced
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import zones_of
 
 
@@ -214,7 +213,7 @@ def record(
                 **settings.options,
                 "bundle_new": not was_deployed(store, prepared.revision.as_record()),
                 "appspec": prepared.appspec,
-                "lifecycle_events": lifecycle_events(is_load_balanced(settings.recorded)),
+                "lifecycle_events": events_of(settings.recorded),
                 **(more_options or {}),
             },
         ),

@@ -151,6 +151,7 @@ RUN_ARGUMENTS: dict[str, dict[str, Any]] = {
     "description": {"type": "str"},
     "automatic_rollback": {"type": "bool", "default": False},
     "application_stop": {"type": "str"},
+    "deployment_mode": {"type": "str", "choices": ["STANDARD", "RESTART"], "default": "STANDARD"},
     "rollout": {"type": "str", "choices": ["window", "batches"], "default": "window"},
 }
 
@@ -255,6 +256,9 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
     if arguments.get("application_stop"):
         # For one deployment alone: no group has it, and no rollback or resumed deployment takes it over.
         recorded["application_stop"] = str(arguments["application_stop"])
+    if arguments.get("deployment_mode") == "RESTART":
+        # The record of a standard deployment has no such field.
+        recorded["deployment_mode"] = "RESTART"
     revision = _revision(arguments.get("revision"))
     aws = _aws_settings(arguments, effective, revision)
     return Settings(

@@ -56,6 +56,9 @@ def event_parameters(deployment: Any, options: InstanceOptions, bundle: dict[str
         "wait": options.poll_after,
         **deployment.options.get("event_options", {}),
     }
+    if _is_restart(deployment):
+        parameters["deployment_mode"] = "RESTART"
+        del parameters["bundle"]
     script = script_of(deployment.options)
     if script:
         parameters["application_stop_script"] = script
@@ -70,4 +73,11 @@ def bundle_of(deployment: Any, instance: Instance, options: InstanceOptions) -> 
     :raises InstanceError: when this controller no longer has it.
     :raises AwsError: it is in S3, and there are no credentials to sign an address with.
     """
+    if _is_restart(deployment):
+        return {}
     return bring_bundle(instance, deployment.revision, deployment.options, options.revision, options.revision_headers)
+
+
+def _is_restart(deployment: Any) -> bool:
+    # Of _restart, which imports what no instance's task needs.
+    return bool(deployment.options.get("deployment_mode") == "RESTART")

@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import planned_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
-    Fleet,
     Prepared,
     fleet_of,
     prepare,
@@ -41,6 +40,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deplo
     missed_rollback_text,
     waiting_text,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._restart import is_restart, restart
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._resume import resume
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocation import (
     Notes,
@@ -149,6 +149,8 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
         resumption = resume(store, task.arguments, settings, fleet)
         settings, fleet, only = resumption.settings, resumption.fleet, resumption.instances
         unfinished = perhaps_running(store, resumption.former)
+    elif is_restart(settings.recorded):
+        settings = restart(store, settings, task.check_mode)
     fleet = with_zones(fleet, settings.config, task.action, task_vars)
     headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
     prepared = prepare(
@@ -166,7 +168,7 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
     for warning in prepared.warnings:
         task.display.warning(warning)
     if task.check_mode:
-        return _would_create(task, replace(prepared, fleet=Fleet(fleet.instances, only)) if only else prepared)
+        return _would_create(task, replace(prepared, fleet=replace(fleet, limited_to=only)) if only else prepared)
     # A further batch of the play asks for the same, and does not know the revision either.
     more: dict[str, Any] = {"request_digest": asked, "invocation": invocation_of(task.action)}
     more["in_play_of_user"] = is_whole_role(task.action)
