@@ -166,7 +166,7 @@ def _check_not_supported(settings: Settings, findings: Findings) -> None:
     for name in settings.not_supported:
         text = f"codedeploy_deployment_groups: {name} of the group {settings.group} is not supported in this version"
         if name in NOT_SUPPORTED_AND_NEEDED:
-            findings.problems.append(f"{text}; remove it to deploy in place and without steps for traffic")
+            findings.problems.append(f"{text}; remove it to deploy in place")
         else:
             findings.warnings.append(f"{text}, and not read")
 

@@ -47,7 +47,7 @@ EVENT_OPTIONS = ("restore_on_failure", "reject_setuid", "ignore_ownership", "arc
 # Group ids follow from the names alone, so that any controller finds what another one installed.
 GROUP_NAMESPACE = uuid.UUID("6f3f6a52-5bb1-5c0f-9d4a-0d2f5c1b7e11")
 # Settings of an exported deployment group that this version cannot carry out. To deploy as if they were not there is
-# harmless for some; without these an instance would be changed with requests still arriving, or in place.
+# harmless for some; without these an instance would be changed in place that is to be left as it is.
 NOT_SUPPORTED = ("ec2_deployment_options",)
 NOT_SUPPORTED_AND_NEEDED = ("blue_green_deployment_configuration",)
 
