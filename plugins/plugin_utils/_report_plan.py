@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import PlanGroup
@@ -69,7 +70,8 @@ def _order(outlook: dict[str, Any]) -> list[str]:
     for number, instance in enumerate(outlook["instances"], 1):
         name = instance["target_id"]
         took = elapsed(0, instance["expected_seconds"])
-        rows.append((number, name, instance["health"], instance["revision_health"], took, batch_of.get(name)))
-    titles = ("ORDER", "INSTANCE", "HEALTH", "REVISION", "DURATION", "BATCH")
-    columns = len(titles) if batch_of else len(titles) - 1
-    return table(titles[:columns], [row[:columns] for row in rows])
+        facts = (number, name, instance["health"], instance["revision_health"], took, instance["zone"])
+        rows.append((*facts, batch_of.get(name)))
+    titles = ("ORDER", "INSTANCE", "HEALTH", "REVISION", "DURATION", "ZONE", "BATCH")
+    shown = [True] * 5 + [any(instance["zone"] for instance in outlook["instances"]), bool(batch_of)]
+    return table(list(compress(titles, shown)), [list(compress(row, shown)) for row in rows])

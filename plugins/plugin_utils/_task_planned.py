@@ -50,6 +50,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_plan import plan_lines
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import group_of_play, revision_folders
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_preflight import check_traffic
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import zones_of
 
 
 def plan(task: DeploymentTask) -> dict[str, Any]:
@@ -92,6 +93,7 @@ def _planned(task: DeploymentTask) -> dict[str, Any]:
     expected = outlook.pop("expected_seconds")
     for instance in outlook["instances"]:
         instance["expected_seconds"] = expected.get(instance["target_id"])
+        instance["zone"] = fleet.zone_of.get(instance["target_id"])
     result = {
         "changed": False,
         "deployment_id": "",
@@ -151,14 +153,29 @@ def _times(task: DeploymentTask, examined: Examined, order: dict[str, Any]) -> d
     times: dict[str, Any] = {"batches": None, "expected_seconds": {}, "estimated_seconds": None}
     if not examined.config:
         return times
+    parts = _parts(examined, names, order["window"])
     if rollout == "batches":
-        times["batches"] = batches_of(names, order["window"])
+        times["batches"] = [batch for part, window, _bake in parts for batch in batches_of(part, window)]
     former = former_seconds(task.store, examined.settings.deployment_group_id)
     expected = expected_seconds(names, former)
     if expected is not None:
         times["expected_seconds"] = expected
-        times["estimated_seconds"] = makespan(names, expected, order["window"], rollout)
+        times["estimated_seconds"] = sum(makespan(part, expected, window, rollout) for part, window, _bake in parts)
+        # After the last zone nothing waits for the end of its bake.
+        times["estimated_seconds"] += sum(bake for _part, _window, bake in parts[:-1])
     return times
+
+
+def _parts(examined: Examined, names: list[str], window: int) -> list[tuple[list[str], int, int]]:
+    """Return what is deployed to one after the other, the zones or all: instances, window, seconds of its bake."""
+    fleet, config = examined.fleet, examined.config
+    if config is None or not config.zonal:
+        return [(names, window, 0)]
+    parts = [
+        ([name for name in names if fleet.zone_of[name] == zone.name], min(window, zone.window), zone.monitor_seconds)
+        for zone in zones_of(config, fleet.zone_of, fleet.zone_order)
+    ]
+    return [part for part in parts if part[0]]
 
 
 def _shown(task: DeploymentTask) -> dict[str, Any]:
