@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._alarms import alarm_problems
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import ec2_options_problems
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AWS_ARGUMENTS, AwsSettings, is_aws_needed
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._notifications import trigger_problems
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
@@ -48,7 +49,7 @@ EVENT_OPTIONS = ("restore_on_failure", "reject_setuid", "ignore_ownership", "arc
 GROUP_NAMESPACE = uuid.UUID("6f3f6a52-5bb1-5c0f-9d4a-0d2f5c1b7e11")
 # Settings of an exported deployment group that this version cannot carry out. To deploy as if they were not there is
 # harmless for some; without these an instance would be changed in place that is to be left as it is.
-NOT_SUPPORTED = ("ec2_deployment_options",)
+NOT_SUPPORTED: tuple[str, ...] = ()
 NOT_SUPPORTED_AND_NEEDED = ("blue_green_deployment_configuration",)
 
 
@@ -136,7 +137,7 @@ SETTINGS = (
     Setting("trigger_configurations", "list", recorded=True, check=check_triggers),
     Setting("event_bus_name", "str", recorded=True),
     Setting("auto_scaling_groups", "list", recorded=True),
-    Setting("ec2_deployment_options", "dict", recorded=True),
+    Setting("ec2_deployment_options", "dict", recorded=True, check=ec2_options_problems),
     Setting("restore_on_failure", "bool"),
     Setting("reject_setuid", "bool"),
     Setting("ignore_ownership", "bool"),

@@ -46,6 +46,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic impo
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 2.0
+ENDED = ("Succeeded", "Failed", "Stopped")
 
 
 class InstanceDeployment:
@@ -197,7 +198,7 @@ class InstanceDeployment:
     ) -> None:
         succeeded = {event["lifecycle_event_name"] for event in events if event["status"] == "Succeeded"}
         hooks = {event: len(scripts) for event, scripts in self._deployment.options["appspec"]["hooks"].items()}
-        finish_instance(
+        status_of_all = finish_instance(
             self._store,
             self._deployment.deployment_id,
             self._name,
@@ -206,6 +207,13 @@ class InstanceDeployment:
             message=message,
             hooks=hooks if "Install" in succeeded and not restored else None,
         )
+        if status_of_all in ENDED and self._deployment.options.get("ec2_deployment_options"):
+            # Few deployments need it.
+            from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import resume_when_ended
+
+            problem = resume_when_ended(self._store, self._deployment.deployment_id)
+            if problem:
+                self._say(problem)
 
     def _say(self, text: str) -> None:
         # The screen may be gone with the main process; the events go on, and so does their record.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import resume_when_ended
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import checked_groups
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._conclude_deployment import (
     conclude_in_play,
@@ -73,6 +74,10 @@ def _concluded(task: DeploymentTask, deployments: list[Deployment]) -> dict[str,
             pending = [target.target_id for target in targets if target.status in ("Pending", "InProgress")]
             task.display.display(f"Deployment {deployment.deployment_id} goes on, with {', '.join(pending)}")
             continue
+        still_suspended = resume_when_ended(task.store, deployment.deployment_id)
+        if still_suspended:
+            task.display.display(still_suspended, color="red")
+            messages.append(still_suspended)
         text = verdict_text(deployment, targets, inventory_options())
         succeeded = deployment.status == "Succeeded"
         task.display.display(text, color="green" if succeeded else "red")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import resume_left, suspend_or_end
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import planned_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
     Prepared,
@@ -144,6 +145,7 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
     fleet = fleet_of(settings.group, task_vars["groups"], task_vars["ansible_play_hosts_all"])
     only, unfinished, asked = None, {}, settings.request_digest
     if not task.check_mode:
+        resume_left(store, settings.deployment_group_id, task.run)
         make_room(store, settings, task.run, task_vars, hosts_go_alone(task.action))
     if task.arguments["resume"]:
         resumption = resume(store, task.arguments, settings, fleet)
@@ -173,6 +175,7 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
     more: dict[str, Any] = {"request_digest": asked, "invocation": invocation_of(task.action)}
     more["in_play_of_user"] = is_whole_role(task.action)
     deployment = record(store, prepared, task.run, only=only, more_options=more)
+    suspend_or_end(store, deployment, task.run)
     task.display.display(created_text(deployment, store.location, configured_forks()))
     missed = missed_rollback(store, deployment)
     if missed is not None:

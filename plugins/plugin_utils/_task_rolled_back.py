@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import resume_left, suspend_or_end
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._conclude_deployment import conclude_in_play
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import fleet_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import (
@@ -47,7 +48,9 @@ def roll_back_when_due(task: DeploymentTask) -> dict[str, Any]:
     settings = dataclasses.replace(settings_of(failed), secrets=secrets_of(task.arguments))
     fleet = fleet_of(settings.group, task.task_vars["groups"], task.task_vars["ansible_play_hosts_all"])
     try:
+        resume_left(store, failed.deployment_group_id, task.run)
         deployment = roll_back(store, failed, settings, fleet, task.run)
+        suspend_or_end(store, deployment, task.run)
     except (PreflightError, CodeDeployError) as error:
         message = refuse_rollback(store, failed.deployment_id, str(error))
         task.display.display(message, color="red")

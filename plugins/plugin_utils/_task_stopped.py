@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import resume_when_ended
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import audit, get_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
@@ -38,6 +39,9 @@ def stop_deployment_of(task: DeploymentTask) -> dict[str, Any]:
         result = {"error_code": error.code, "error_message": error.message}
         audit(store, task.run, "StopDeployment", {"deployment_id": deployment_id}, result, deployment_id)
         raise
+    still_suspended = resume_when_ended(store, deployment_id)
+    if still_suspended:
+        task.display.warning(still_suspended)
     task.display.display(stop_text(stopped))
     return {
         "changed": True,
