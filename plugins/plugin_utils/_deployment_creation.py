@@ -74,7 +74,7 @@ def create_deployment(store: Store, request: DeploymentRequest) -> Deployment:
     try:
         _check(request)
         minimum = minimum_healthy_hosts(request.config, len(set(request.instances)))
-        zones = zones_of(request.config, request.zone_of, request.zone_order) if request.config.zonal else []
+        zones = zones_of(request.config, request.zone_of, request.zone_order)
         with store.transaction() as tx:
             return _create(tx, request, minimum, zones)
     except StoreError:

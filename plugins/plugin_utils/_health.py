@@ -59,11 +59,6 @@ class DeploymentConfig:
     value: int
     zonal: ZonalConfig | None = None
 
-    def of_a_zone(self) -> DeploymentConfig:
-        """Return the configuration that the instances of each zone have among themselves."""
-        assert self.zonal is not None
-        return DeploymentConfig(self.name, self.zonal.type, self.zonal.value)
-
 
 @dataclass(frozen=True)
 class InstanceHealth:

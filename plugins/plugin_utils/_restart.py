@@ -46,11 +46,13 @@ def restart(store: Store, settings: Settings, check_mode: bool) -> Settings:
         (settings.revision, "deploy_revision: a restart has no revision of its own; leave it out"),
         (settings.update_outdated_instances_only, "deploy_update_outdated_instances_only: not with a restart"),
         (check_mode, "deploy_deployment_mode: there is no dry run of a restart; it changes no file"),
-        (last is None, "deploy_deployment_mode: there is nothing to restart: no deployment of the group has succeeded"),
     ):
         if wrong:
             raise PreflightError(text)
-    assert last is not None
+    if last is None:
+        raise PreflightError(
+            "deploy_deployment_mode: there is nothing to restart: no deployment of the group has succeeded"
+        )
     # The last successful deployment's, since this one becomes it, and a rollback takes it from there.
     return dataclasses.replace(
         settings,

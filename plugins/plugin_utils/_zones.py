@@ -55,15 +55,18 @@ def zones_of(config: DeploymentConfig, zone_of: t.Mapping[str, str], order: t.Se
 
     :param zone_of: instance -> zone, of the whole group.
     :param order: the zones in the order in which they are deployed to.
+    :returns: none without a zonal configuration.
     :raises HealthConstraintsInvalid: as many instances of a zone would have to stay healthy as it has.
     """
     zonal = config.zonal
-    assert zonal is not None
-    zones = []
+    if zonal is None:
+        return []
+    zones: list[Zone] = []
+    of_a_zone = DeploymentConfig(config.name, zonal.type, zonal.value)
     for position, name in enumerate(order):
         total = sum(zone == name for zone in zone_of.values())
         try:
-            minimum = minimum_healthy_hosts(config.of_a_zone(), total)
+            minimum = minimum_healthy_hosts(of_a_zone, total)
         except HealthConstraintsInvalid as error:
             raise HealthConstraintsInvalid(f"zone {name}, minimum_healthy_hosts_per_zone: {error.message}") from error
         seconds = zonal.monitor_seconds if position else zonal.first_zone_monitor_seconds

@@ -63,10 +63,12 @@ class OrderedStore(Store):
     def transaction(self) -> Iterator[Transaction]:
         """Give one transaction, which takes its position while it still holds its locks."""
         with super().transaction() as transaction:
-            yield transaction
-            with self._turns.get_lock():
-                self._turns.value += 1
-                self.position = self._turns.value
+            try:
+                yield transaction
+            finally:
+                with self._turns.get_lock():
+                    self._turns.value += 1
+                    self.position = self._turns.value
 
 
 class Step(NamedTuple):

@@ -28,7 +28,7 @@ def test_targets_come_and_go_slowly(aws_server, instance, target_group):
     elbv2, target = aws_server.client("elbv2"), [{"Id": instance}]
 
     def states(count, **arguments):
-        found = [elbv2.describe_target_health(TargetGroupArn=target_group, **arguments) for _ in range(count)]
+        found = [elbv2.describe_target_health(TargetGroupArn=target_group, **arguments) for _time in range(count)]
         return [[one["TargetHealth"]["State"] for one in answer["TargetHealthDescriptions"]] for answer in found]
 
     aws_server.control(initial_answers=2, draining_answers=2)
@@ -51,7 +51,7 @@ def test_instances_of_a_classic_load_balancer_come_and_go_slowly(aws_server, ins
     elb.create_load_balancer(LoadBalancerName="web", Listeners=[listener], AvailabilityZones=["us-east-1a"])
 
     def states(count):
-        found = [elb.describe_instance_health(LoadBalancerName="web", Instances=instances) for _ in range(count)]
+        found = [elb.describe_instance_health(LoadBalancerName="web", Instances=instances) for _time in range(count)]
         return [(one["InstanceStates"][0]["State"], one["InstanceStates"][0]["ReasonCode"]) for one in found]
 
     elb.register_instances_with_load_balancer(LoadBalancerName="web", Instances=instances)

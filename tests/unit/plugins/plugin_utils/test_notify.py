@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._notification
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
 
-EVERY_EVENT = [*DEPLOYMENT_EVENTS, *INSTANCE_EVENTS]
+EVERY_EVENT = (*DEPLOYMENT_EVENTS, *INSTANCE_EVENTS)
 ACCOUNT = "123456789012"
 
 
@@ -72,9 +73,9 @@ def record(tmp_path: Path, aws_server: AwsServer, monkeypatch: pytest.MonkeyPatc
     return open_store(str(tmp_path / "deployments.sqlite"))
 
 
-def triggers(topic: str, events: list[str] = EVERY_EVENT, name: str = "tell") -> dict[str, Any]:
+def triggers(topic: str, events: Sequence[str] = EVERY_EVENT, name: str = "tell") -> dict[str, Any]:
     """Options of a deployment with one trigger."""
-    trigger = {"trigger_name": name, "trigger_target_arn": topic, "trigger_events": events}
+    trigger = {"trigger_name": name, "trigger_target_arn": topic, "trigger_events": list(events)}
     return {"trigger_configurations": [trigger]}
 
 
