@@ -9,15 +9,15 @@ ledger's own locks, so that the model can be taken through the same steps.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from multiprocessing.synchronize import Barrier
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from support.deployments import make_group, request
 from support.minimum_healthy_model import Model
@@ -59,16 +59,30 @@ class OrderedStore(Store):
         self.position = 0
         self._turns = forked.Value("Q", 0)
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> Numbered:
         """Give one transaction, which takes its position while it still holds its locks."""
-        with super().transaction() as transaction:
-            try:
-                yield transaction
-            finally:
-                with self._turns.get_lock():
-                    self._turns.value += 1
-                    self.position = self._turns.value
+        return Numbered(self, super().transaction())
+
+    def take_position(self) -> None:
+        """Take the next position."""
+        with self._turns.get_lock():
+            self._turns.value += 1
+            self.position = self._turns.value
+
+
+class Numbered:
+    """A transaction of a store that is told when it is about to end."""
+
+    def __init__(self, store: OrderedStore, inside: AbstractContextManager[Transaction]) -> None:
+        self._store = store
+        self._inside = inside
+
+    def __enter__(self) -> Transaction:
+        return self._inside.__enter__()
+
+    def __exit__(self, *error: Any) -> bool | None:
+        self._store.take_position()
+        return self._inside.__exit__(*error)
 
 
 class Step(NamedTuple):
