@@ -3,6 +3,8 @@
 PYTHON ?= python3
 KEEP ?=
 PYTEST ?=
+# More than there are cores: many tests wait for something.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + len(os.sched_getaffinity(0)))')
 BENCH ?=
 FUZZ ?=
 FUZZ_SECONDS ?= 60
@@ -60,7 +62,8 @@ demo: .venv/collection
 
 test: setup
 	@tests/tools/announce
-	$(MAKE) lint sanity molecule unit
+	$(MAKE) lint molecule
+	$(MAKE) --jobs=2 --output-sync=target sanity unit
 
 lint: .venv/tools
 	.venv/bin/ruff check .
@@ -77,14 +80,14 @@ molecule: setup
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/molecule test
 
 unit: setup
-	.venv/bin/python -m pytest --numprocesses auto --dist worksteal $(PYTEST)
+	.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(PYTEST)
 
 rollouts: setup
 	CODEDEPLOY_TEST_ALL_ROLLOUTS=1 .venv/bin/python -m pytest --numprocesses auto --dist worksteal \
 	    tests/unit/plugins/plugin_utils/test_store_schedules.py tests/integration/test_rollouts.py $(PYTEST)
 
 test-matrix: setup
-	.venv/bin/python -m pytest tests/matrix $(PYTEST)
+	.venv/bin/python -m pytest --numprocesses auto --dist worksteal tests/matrix $(PYTEST)
 
 traffic: setup
 	CODEDEPLOY_TEST_TRAFFIC=10 .venv/bin/python -m pytest tests/integration/test_traffic.py -n 0

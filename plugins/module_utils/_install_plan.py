@@ -107,6 +107,11 @@ class InstallPlan:
         return list(self._paths(True))
 
     @property
+    def added(self) -> List[str]:
+        """Paths of files that are not there yet."""
+        return [path for path in self._paths(False) if not exists(path)]
+
+    @property
     def replaced(self) -> List[str]:
         """Paths of files that are there and get another content, mode or owner."""
         return [path for path in self._paths(False) if exists(path)]

@@ -71,7 +71,7 @@ def test_all_permissions_are_there(iam):
 
 def test_a_missing_permission_is_named(iam):
     made, stub = iam
-    describing = ["DescribeInstanceHealth", "DescribeTargetGroups", "DescribeTargetHealth"]
+    describing = ["DescribeInstanceHealth", "DescribeLoadBalancers", "DescribeTargetGroups", "DescribeTargetHealth"]
     prefix = "arn:aws:elasticloadbalancing:us-east-1:123456789012"
     pairs = {
         ("*",): describing,

@@ -85,13 +85,13 @@ def test_settings_are_the_former_ones_below_those_of_the_run(store: Store) -> No
     settings = resumed(store, "ab").settings
     assert settings.config == options["deployment_config"]
     assert settings.event_options == {"reject_setuid": True}
-    assert settings.auto_rollback_configuration == options["auto_rollback_configuration"]
+    assert settings.recorded["auto_rollback_configuration"] == options["auto_rollback_configuration"]
     assert settings.appspec_filename == "deploy/appspec.yml"
     assert (settings.file_exists_behavior, settings.ignore_application_stop_failures) == ("RETAIN", True)
     assert (settings.application_name, settings.deployment_group_name) == ("HollowWeb", "production")
     assert not settings.update_outdated_instances_only
     settings = resumed(store, "ab", file_exists_behavior="OVERWRITE", auto_rollback_configuration={}).settings
-    assert (settings.file_exists_behavior, settings.auto_rollback_configuration) == ("OVERWRITE", {})
+    assert (settings.file_exists_behavior, settings.recorded["auto_rollback_configuration"]) == ("OVERWRITE", {})
 
 
 def test_nothing_to_resume(store: Store) -> None:
