@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import posixpath
+import re
 import shlex
 import time
 from collections.abc import Callable
@@ -36,6 +37,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_signal 
 MODULE = "agentless.codedeploy.lifecycle_events"
 RECONNECT_PAUSE = 2.0
 MOST_ADDRESSES = 12
+# What ssh says of a connection that it once had, and not of an instance that it never reached.
+CONNECTION_LOST = re.compile(r"(?i)\bconnection to \S+ closed|closed by remote host|Broken pipe|Connection reset")
 SECRET_PARTS = ("Signature", "Credential", "Security-Token", "AWSAccessKeyId")
 
 
@@ -160,6 +163,7 @@ class Instance:
         folder = self._action._connection._shell.tmpdir or self._action._make_tmp_path()
         path = self._action._connection._shell.join_path(folder, f"bundle-{bundle.digest[:12]}")
         self._action._transfer_file(bundle.path, path)
+        self._reached = True
         self._action._fixup_perms2((folder, path), execute=False)
         return path
 
@@ -188,7 +192,8 @@ class Instance:
         An instance that was never reached is asked once more; one that was gets as long as when it is followed.
         """
         group_id, deployment_id = parameters["deployment_group_id"], parameters["deployment_id"]
-        deadline = time.monotonic() + (SILENT_SECONDS if self._reached else 0)
+        reached = self._reached or CONNECTION_LOST.search(str(error))
+        deadline = time.monotonic() + (SILENT_SECONDS if reached else 0)
         part = None
         while part is None:
             self._reset()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from support.applications import DESTINATION, Application
 from support.controller import Controller
 from support.light_hosts import LightHosts
@@ -32,13 +33,16 @@ def test_deploys_as_root_by_become(controller: Controller, light_hosts: Hosts, t
             assert host.run("find", "/tmp", "/home", "-name", "ansible-tmp-*") == ""
 
 
-def test_connection_lost_in_mid_event(controller: Controller, light_hosts: Hosts, tmp_path: Path) -> None:
+@pytest.mark.parametrize("poll_after", [1, 60], ids=["while it is followed", "in the call that starts it"])
+def test_connection_lost_in_mid_event(
+    controller: Controller, light_hosts: Hosts, tmp_path: Path, poll_after: int
+) -> None:
     hosts = light_hosts(1)
     hold = "touch /srv/started; while [ ! -e /srv/release ]; do sleep 0.1; done; echo once >> /srv/trace"
     application = Application(tmp_path / "application", "1", BeforeInstall=hold)
     inventory = hosts.inventory(tmp_path / "inventory.yml", "web")
     arguments = controller.playbook_arguments(
-        DEPLOY, inventory, deploy_group="web", deploy_revision=application.folder, deploy_poll_after=1
+        DEPLOY, inventory, deploy_group="web", deploy_revision=application.folder, deploy_poll_after=poll_after
     )
     running = controller.start("ansible-playbook", *arguments)
     (host,) = hosts.hosts
