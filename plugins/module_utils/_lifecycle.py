@@ -142,9 +142,7 @@ class Lifecycle:
             return diagnostics()
         if event not in HOOK_EVENTS and event not in (self.options.get("custom_events") or []):
             raise EventError(f"Unsupported command type: {event}.")
-        paths = self.revision_of(event)
-        if paths is None and event == "ApplicationStart":
-            raise EventError("there is nothing to restart: no revision of this deployment group is installed here")
+        paths = self.scripts_of(event)
         return self.run_hooks(event, paths, self.variables()) if paths else None
 
     def run_hooks(self, event: str, paths: DeploymentPaths, variables: Dict[str, str]) -> Optional[Dict[str, str]]:
@@ -164,6 +162,16 @@ class Lifecycle:
             return run_scripts(event, scripts, paths.archive, variables, log, self.running)
         finally:
             log.close()
+
+    def scripts_of(self, event: str, downloaded: bool = False) -> Optional[DeploymentPaths]:
+        """Return what revision_of() does.
+
+        :raises EventError: what is to be restarted is not there.
+        """
+        paths = self.revision_of(event, downloaded)
+        if paths is None and event == "ApplicationStart":
+            raise EventError("there is nothing to restart: no revision of this deployment group is installed here")
+        return paths
 
     def revision_of(self, event: str, downloaded: bool = False) -> Optional[DeploymentPaths]:
         """Return the paths of the revision that an event's scripts come from, V(None) when there is none.

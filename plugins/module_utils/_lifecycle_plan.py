@@ -187,8 +187,9 @@ class PlannedEvents:
         lifecycle = self._lifecycle
         if event not in HOOK_EVENTS and event not in (lifecycle.options.get("custom_events") or []):
             raise EventError(f"Unsupported command type: {event}.")
-        given = event not in OF_PREVIOUS_REVISION and lifecycle.options.get("appspec")
-        paths = lifecycle.revision_of(event, bool(given))
+        restart = lifecycle.options.get("deployment_mode") == "RESTART"
+        given = event not in OF_PREVIOUS_REVISION and not restart and lifecycle.options.get("appspec")
+        paths = lifecycle.scripts_of(event, bool(given))
         if paths is None:
             return
         current = paths.directory == lifecycle.paths.directory

@@ -14,8 +14,7 @@ from typing import Any
 from ansible import constants
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Prepared
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import lifecycle_events
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_settings import is_load_balanced
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._restart import events_of
 
 # Where the role deploy registers what the task of an instance has returned.
 REGISTERED = "deploy_checked"
@@ -65,7 +64,7 @@ def planned_deployment(prepared: Prepared, order: list[str]) -> dict[str, Any]:
         "options": {
             **settings.options,
             "appspec": prepared.appspec,
-            "lifecycle_events": lifecycle_events(is_load_balanced(settings.recorded)),
+            "lifecycle_events": events_of(settings.recorded),
         },
     }
 

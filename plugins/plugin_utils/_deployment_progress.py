@@ -30,6 +30,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_z
     verdict_of,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InstanceNotPending
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import heal_restarted, installs_nothing
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import (
     Candidate,
     Decision,
@@ -186,6 +187,9 @@ def _late_result(
         row["failed"] -= 1
         row["succeeded"] += 1
         save_counts(tx, row)
+        if installs_nothing(row):
+            heal_restarted(tx, row["deployment_group_id"], target["instance"])
+            return str(row["status"])
         tx.execute(f"UPDATE instances SET healthy = TRUE, revision_id = %s WHERE {latest}", (row["revision_id"], *key))
     if tx.row(f"SELECT 1 FROM instances WHERE {latest}", key):
         keep_hooks(tx, row, target["instance"], status, events, hooks)

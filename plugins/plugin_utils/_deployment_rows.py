@@ -16,7 +16,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_q
     owner_of,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import DoesNotExist
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import apply_results
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import apply_results, installs_nothing
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import LedgerState, Verdict
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import JSONObject
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Transaction
@@ -116,8 +116,8 @@ def keep_hooks(
     installed = any(
         event.get("lifecycle_event_name") == "Install" and event.get("status") == "Succeeded" for event in events
     )
-    # An instance that failed before its Install still runs the revision that it ran before.
-    if hooks is None and status == "Failed" and not installed:
+    # An instance that failed before its Install still runs the revision that it ran before, as after a restart.
+    if installs_nothing(row) or (hooks is None and status == "Failed" and not installed):
         return
     tx.execute(
         "UPDATE instances SET hooks = %s WHERE deployment_group_id = %s AND instance = %s",

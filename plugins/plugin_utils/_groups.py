@@ -167,6 +167,8 @@ def apply_results(tx: Transaction, deployment: Row, succeeded: bool) -> None:
 
     A successful instance is healthy and runs the deployment's revision. A failed one is unhealthy; what it runs counts
     as before, except that after a deployment that succeeded without it an instance that was current becomes unknown.
+    After a restart everything runs what it ran before, and an instance on which the last deployment of a revision had
+    failed stays unhealthy.
     """
     deployment_id, group_id, revision_id = (
         deployment["deployment_id"],
@@ -177,7 +179,8 @@ def apply_results(tx: Transaction, deployment: Row, succeeded: bool) -> None:
         "deployment_group_id = %s AND instance IN"
         " (SELECT instance FROM targets WHERE deployment_id = %s AND status IN ({statuses}))"
     )
-    if succeeded:
+    restart = installs_nothing(deployment)
+    if succeeded and not restart:
         tx.execute(
             "UPDATE instances SET revision_id = NULL WHERE revision_id IN (%s, %s) AND "
             + attempted.format(statuses="'Failed', 'Unknown'"),
@@ -187,16 +190,44 @@ def apply_results(tx: Transaction, deployment: Row, succeeded: bool) -> None:
         "UPDATE instances SET healthy = FALSE WHERE " + attempted.format(statuses="'Failed', 'Unknown'"),
         (group_id, deployment_id),
     )
-    tx.execute(
-        "UPDATE instances SET healthy = TRUE, revision_id = %s WHERE " + attempted.format(statuses="'Succeeded'"),
-        (revision_id, group_id, deployment_id),
-    )
+    if restart:
+        done = "SELECT instance FROM targets WHERE deployment_id = %s AND status = 'Succeeded'"
+        for row in tx.rows(done, (deployment_id,)):
+            heal_restarted(tx, group_id, row["instance"])
+    else:
+        tx.execute(
+            "UPDATE instances SET healthy = TRUE, revision_id = %s WHERE " + attempted.format(statuses="'Succeeded'"),
+            (revision_id, group_id, deployment_id),
+        )
     if succeeded and not deployment["limited"]:
         tx.execute(
             "UPDATE deployment_groups SET target_revision_id = %s, last_successful_deployment_id = %s"
             " WHERE deployment_group_id = %s",
             (revision_id, deployment_id, group_id),
         )
+
+
+def installs_nothing(deployment: Row) -> bool:
+    """Say of a deployment's row whether it restarts what is installed (deployment mode RESTART)."""
+    return bool(json.loads(deployment["options"]).get("deployment_mode") == "RESTART")
+
+
+def heal_restarted(tx: Transaction, group_id: str, instance: str) -> None:
+    """Take a restarted instance as healthy, unless the last deployment of a revision to it had failed."""
+    for row in tx.rows(
+        "SELECT targets.status, options FROM targets"
+        " JOIN deployments ON deployments.deployment_id = targets.deployment_id"
+        " WHERE deployment_group_id = %s AND instance = %s AND targets.start_time IS NOT NULL"
+        " ORDER BY create_time DESC",
+        (group_id, instance),
+    ):
+        if not installs_nothing(row):
+            if row["status"] != "Succeeded":
+                return
+            break
+    tx.execute(
+        "UPDATE instances SET healthy = TRUE WHERE deployment_group_id = %s AND instance = %s", (group_id, instance)
+    )
 
 
 def hooks_of(store: Store, deployment_group_id: str, instance: str) -> dict[str, int] | None:

@@ -177,7 +177,7 @@ class InstanceDeployment:
 
     def _without_scripts(self, event: str) -> bool:
         hooks: dict[str, Any] | None = self._deployment.options["appspec"]["hooks"]
-        if event in OF_PREVIOUS_REVISION:
+        if event in OF_PREVIOUS_REVISION or self._deployment.options.get("deployment_mode") == "RESTART":
             hooks = hooks_of(self._store, self._deployment.deployment_group_id, self._name)
         return hooks is not None and not hooks.get(event)
 

@@ -24,11 +24,27 @@ def check_text(groups: Sequence[PlanGroup]) -> str:
     return "\n".join(line for group in groups for line in group_lines(group))
 
 
+def would_create_text(location: str, plan: dict[str, Any], restarts: bool) -> str:
+    """Say what would be deployed, or that the application would be restarted, and in which order.
+
+    :param location: of the revision.
+    :param plan: C(order) and C(window).
+    """
+    order, at_once = plan["order"], f"at most {plan['window']} at a time"
+    number = f"{len(order)} instance{'' if len(order) == 1 else 's'}"
+    if not restarts:
+        return f"check mode: would deploy {location} to {number}, {at_once}"
+    return f"check mode: would restart the application on {number}, {at_once}, in this order: {_names(order)}"
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
 def group_lines(group: PlanGroup) -> list[str]:
     """Return the lines about instances with the same plan."""
-    names = ", ".join(group.instances[:MOST_NAMES])
-    if len(group.instances) > MOST_NAMES:
-        names += f" and {len(group.instances) - MOST_NAMES} more"
+    names = _names(group.instances)
     plan = group.plan
     if plan is None:
         return [f"{names}: no plan: {indented(group.message or '', 2)}"]
@@ -46,7 +62,8 @@ def summary(plan: dict[str, Any]) -> str:
     """Return the numbers of a plan in one line: C(3 added, 1 replaced, 12 kept)."""
     files = plan["files"]
     if files is None:
-        text = f"{len(plan['hooks'])} hooks"
+        count = len(plan["hooks"])
+        text = f"{count} hook{'' if count == 1 else 's'}"
     else:
         folders = sum(len(files[name]) for name in files if name.startswith("folders_"))
         counts = [f"{len(files[name])} {name}" for name in COUNTED if files[name]]

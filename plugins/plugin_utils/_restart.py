@@ -36,7 +36,7 @@ def events_of(options: Mapping[str, Any]) -> list[str]:
     return [event for event in events if event not in WITHOUT] if is_restart(options) else events
 
 
-def restart(store: Store, settings: Settings, check_mode: bool) -> Settings:
+def restart(store: Store, settings: Settings) -> Settings:
     """Return the settings of a deployment that restarts the group's last successful revision.
 
     :raises PreflightError: it cannot be one (CreateDeployment's rules), or there is nothing to restart.
@@ -45,7 +45,11 @@ def restart(store: Store, settings: Settings, check_mode: bool) -> Settings:
     for wrong, text in (
         (settings.revision, "deploy_revision: a restart has no revision of its own; leave it out"),
         (settings.update_outdated_instances_only, "deploy_update_outdated_instances_only: not with a restart"),
-        (check_mode, "deploy_deployment_mode: there is no dry run of a restart; it changes no file"),
+        (
+            settings.recorded.get("application_stop"),
+            "deploy_application_stop: a restart has no new revision that could replace ApplicationStop; deploy the "
+            "revision again instead",
+        ),
     ):
         if wrong:
             raise PreflightError(text)

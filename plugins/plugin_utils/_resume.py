@@ -20,6 +20,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._restart import RESTART, is_restart
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 
@@ -67,7 +68,14 @@ def resume(store: Store, arguments: Mapping[str, Any], settings: Settings, fleet
         back = triggering and former.creator == CREATOR
         after = f", which rolled {triggering} back; deploy that with -e deploy_revision={triggering}" if back else ""
         raise _nothing(f"everything runs the revision of {former.deployment_id} ({former.status}){after}")
-    recorded = {"resumed_deployment_id": former.deployment_id}
+    if arguments.get("deployment_mode") == RESTART and not is_restart(former.options):
+        raise PreflightError(
+            f"deploy_deployment_mode: {former.deployment_id} was no restart, and goes on as it began; leave one of "
+            "deploy_resume and deploy_deployment_mode out"
+        )
+    recorded: dict[str, Any] = {"resumed_deployment_id": former.deployment_id}
+    if is_restart(former.options):
+        recorded["deployment_mode"] = RESTART
     again = resettle(former, arguments)
     again = dataclasses.replace(
         again,

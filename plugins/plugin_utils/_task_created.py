@@ -36,6 +36,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups impor
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for_group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import plan_of_preparation
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_check import would_create_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
     created_text,
     missed_rollback_text,
@@ -152,7 +153,7 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
         settings, fleet, only = resumption.settings, resumption.fleet, resumption.instances
         unfinished = perhaps_running(store, resumption.former)
     elif is_restart(settings.recorded):
-        settings = restart(store, settings, task.check_mode)
+        settings = restart(store, settings)
     fleet = with_zones(fleet, settings.config, task.action, task_vars)
     headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
     prepared = prepare(
@@ -187,10 +188,8 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
 
 def _would_create(task: DeploymentTask, prepared: Prepared) -> dict[str, Any]:
     plan = plan_of_preparation(prepared, get_group(task.store, prepared.settings.deployment_group_id))
-    task.display.display(
-        f"check mode: would deploy {prepared.revision.location} to {len(plan['order'])} instances, "
-        f"at most {plan['window']} at a time"
-    )
+    restarts = is_restart(prepared.settings.recorded)
+    task.display.display(would_create_text(prepared.revision.location, plan, restarts))
     for balancer in described(prepared.settings.recorded):
         task.display.display(f"  would block and allow traffic from {balancer}")
     planned = planned_deployment(prepared, plan["order"])

@@ -48,6 +48,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import HEALTH
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_plan import plan_lines
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._restart import is_restart, restart
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import group_of_play, revision_folders
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_preflight import check_traffic
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import zones_of
@@ -75,6 +76,8 @@ def _planned(task: DeploymentTask) -> dict[str, Any]:
     fleet = fleet_of(settings.group, task.task_vars["groups"], task.task_vars["ansible_play_hosts_all"])
     fleet = with_zones(fleet, settings.config, task.action, task.task_vars)
     headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
+    if is_restart(settings.recorded):
+        settings = restart(store, settings)
     examined = examine(
         store,
         settings,
