@@ -41,7 +41,13 @@ def read_event_log(
         sign = f"cat /proc/{int(process['pid'])}/stat 2>/dev/null"
     else:
         path = shlex.quote(lock)
-        sign = f"if test -e {path} && command -v flock >/dev/null && ! flock -n {path} true; then echo running; fi"
+        sign = (
+            f"if test -e {path} && command -v flock >/dev/null && ! flock -n {path} true; then echo running; "
+            # Its second line names a script that goes on although what had started it was killed.
+            f'elif script=$(sed -n 2p {path} 2>/dev/null) && test -n "$script"; then date +%s; '
+            "printf '%s\\n' \"$script\"; "
+            'cat /proc/$(expr "$script" : \'.*"pid": \\([0-9]*\\)\')/stat 2>/dev/null; fi'
+        )
     tail = f"tail -c +{offset + 1} {shlex.quote(log)} 2>/dev/null"
     answer = raw(f"echo {shlex.quote(_BEGIN)}; {tail}; echo; echo {shlex.quote(_MARK)}; {sign}")
     # Before the beginning may stand what a shell's profile says, or sudo.
@@ -192,9 +198,23 @@ def _parsed(line: str) -> dict[str, Any] | None:
 def _runs(state: str, process: dict[str, Any] | None) -> bool:
     """Compare the start time, field 22 of /proc/PID/stat: a process id alone may have been given anew."""
     if not process or not process.get("pid"):
-        return state.strip() == "running"
+        return state.strip() == "running" or _script_runs(state)
     fields = state.rpartition(")")[2].split()
     if not fields or fields[0] == "Z":
         return False
     start = process.get("start_time")
     return start is None or len(fields) < 20 or str(start) == fields[19]
+
+
+def _script_runs(state: str) -> bool:
+    """Tell whether a script that a killed process has left is still at work; after its time-out it is ended by others.
+
+    :param state: the instance's clock, what the lock file says of the script, and the process's C(stat).
+    """
+    lines = state.strip().splitlines()
+    try:
+        now, script = int(lines[0]), json.loads(lines[1])
+        left = now < float(script["deadline"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return False
+    return left and bool(script.get("pid")) and _runs("\n".join(lines[2:]), script)

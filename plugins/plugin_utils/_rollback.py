@@ -61,12 +61,14 @@ def attempted(store: Store, deployment: Deployment) -> list[Target]:
 
 
 def perhaps_running(store: Store, deployment: Deployment) -> dict[str, str]:
-    """Return the instances whose lifecycle events may still run, as of unfinished_elsewhere()."""
+    """Return the instances on which something may still run, as of unfinished_elsewhere().
+
+    That may be all events, when the instance was lost from sight, or a script whose process of events was killed.
+    """
     return {
         target.target_id: deployment.deployment_id
         for target in attempted(store, deployment)
-        if target.status == "Unknown"
-        or (target.status == "Failed" and not any(event["status"] == "Failed" for event in target.lifecycle_events))
+        if target.status in ("Unknown", "Failed")
     }
 
 

@@ -12,9 +12,12 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import (
     concluded_events,
@@ -156,3 +159,25 @@ def test_lock_tells_whether_events_run(tmp_path: Path) -> None:
 def test_no_log(tmp_path: Path) -> None:
     part = read_event_log(shell, str(tmp_path / "absent"), str(tmp_path / "lock"))
     assert (part.lines, part.offset, part.running) == ([], 0, False)
+
+
+@pytest.mark.parametrize("raw", [shell, terminal])
+def test_a_script_that_a_killed_process_has_left(tmp_path: Path, raw: Callable[[str], str]) -> None:
+    lock = tmp_path / "a lock"
+    with subprocess.Popen(["sleep", "600"]) as process:
+        since = started(tmp_path, process, [])["process"]
+
+        def runs(**changed: object) -> bool:
+            script = {**since, "deadline": time.time() + 600, "location": 's\\"pid": 1\n.sh', **changed}
+            lock.write_text(f"deployment d-1\n{json.dumps(script, sort_keys=True)}\n")
+            return read_event_log(raw, str(tmp_path / "log"), str(lock)).running
+
+        assert runs()
+        # From its time-out on the next deployment ends it, and need not wait for it.
+        assert not runs(deadline=time.time() - 1)
+        assert not runs(start_time=1)
+        assert not runs(pid="none")
+        process.kill()
+    assert not runs()
+    lock.write_text("deployment d-1\nanything else\n")
+    assert not read_event_log(raw, str(tmp_path / "log"), str(lock)).running
