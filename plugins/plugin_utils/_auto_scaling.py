@@ -15,7 +15,8 @@ from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import audit
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AwsError, AwsSettings, aws_errors, client
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_ending import stop_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws_errors import DENIED, THROTTLED
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_ending import fail_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import get_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, current_owner, is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
@@ -56,37 +57,69 @@ def suspend(store: Store, deployment: Deployment, owner: Owner) -> Suspended:
     wanted = _not_yet_suspended(settings, _groups(deployment.options), _processes(deployment.options))
     # Before it is done: nobody else would know it after a kill.
     audit(store, owner, SUSPENDED, {"processes": wanted}, {}, deployment.deployment_id)
+    done: Suspended = {}
     try:
-        _call(settings, "suspend_processes", wanted)
-    except AwsError:
-        resume(store, deployment, owner)
+        for name, processes in wanted.items():
+            _call(settings, "suspend_processes", name, processes)
+            done[name] = processes
+    except AwsError as error:
+        if not done and error.code in DENIED:
+            # Nothing was: nothing is to be resumed, which would most likely not be permitted either.
+            audit(store, owner, RESUMED, {"processes": {}}, {}, deployment.deployment_id)
+        else:
+            _resume_after(error, store, deployment, owner)
         raise
     return wanted
 
 
+def _resume_after(error: AwsError, store: Store, deployment: Deployment, owner: Owner) -> None:
+    """Resume what was suspended before an error; why that is not possible is added to it."""
+    try:
+        resume(store, deployment, owner)
+    except AwsError as second:
+        raise AwsError(f"{error.message}; what is suspended stays so: {second.message}", error.code) from error
+
+
 def suspend_or_end(store: Store, deployment: Deployment, owner: Owner) -> None:
-    """Suspend what a deployment's options name; one that cannot be given that ends before any instance is touched.
+    """Suspend what a deployment's options name; one that cannot be given that fails before any instance is touched.
+
+    That it fails is CodeDeploy's rule, and its codes are those of errorInformation.
 
     :raises AwsError: a group does not exist, or it is not permitted.
     """
     try:
         suspend(store, deployment, owner)
     except AwsError as error:
-        stop_deployment(store, deployment.deployment_id, owner, False, "AUTO_SCALING_CONFIGURATION", error.message)
+        fail_deployment(store, deployment.deployment_id, _error_code(error), error.message)
         raise
 
 
+def _error_code(error: AwsError) -> str:
+    if error.code in DENIED:
+        return "AUTO_SCALING_IAM_ROLE_PERMISSIONS"
+    return "THROTTLED" if error.code in THROTTLED else "AUTO_SCALING_CONFIGURATION"
+
+
 def resume(store: Store, deployment: Deployment, owner: Owner) -> Suspended:
-    """Resume what was suspended for a deployment, once.
+    """Resume what was suspended for a deployment, once. A group that has been deleted meanwhile needs nothing.
 
     :returns: what was resumed.
-    :raises AwsError: it is not possible; the next run tries again.
+    :raises AwsError: it is not possible in one of the groups, the others are resumed; the next run tries again.
     """
     suspended = _left(store, deployment.deployment_id)
-    if suspended:
-        settings = AwsSettings.from_arguments(deployment.options.get("aws") or {})
-        _call(settings, "resume_processes", suspended)
-        audit(store, owner, RESUMED, {"processes": suspended}, {}, deployment.deployment_id)
+    if not suspended:
+        return {}
+    settings = AwsSettings.from_arguments(deployment.options.get("aws") or {})
+    there = _described(settings, list(suspended))
+    problem: AwsError | None = None
+    for name in there:
+        try:
+            _call(settings, "resume_processes", name, suspended[name])
+        except AwsError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
+    audit(store, owner, RESUMED, {"processes": suspended}, {}, deployment.deployment_id)
     return suspended
 
 
@@ -95,17 +128,13 @@ def resume_when_ended(store: Store, deployment_id: str) -> str | None:
     deployment = get_deployment(store, deployment_id, with_order=False)
     if deployment.active or not suspends(deployment.options):
         return None
-    try:
-        resume(store, deployment, current_owner())
-    except AwsError as error:
-        return f"The processes of Auto Scaling groups are still suspended: {error.message}"
-    return None
+    return _resume_or_say(store, deployment, current_owner())
 
 
-def resume_left(store: Store, deployment_group_id: str, owner: Owner) -> None:
+def resume_left(store: Store, deployment_group_id: str, owner: Owner) -> list[str]:
     """Resume what deployments of a group have left suspended that have ended, or whose controller has.
 
-    :raises AwsError: it is not possible.
+    :returns: why that was not possible; it keeps no deployment from being made, and the next run tries again.
     """
     with store.reading() as tx:
         rows = tx.rows(
@@ -115,10 +144,20 @@ def resume_left(store: Store, deployment_group_id: str, owner: Owner) -> None:
             (SUSPENDED, deployment_group_id, RESUMED),
         )
         now = tx.now
-    for row in rows:
-        deployment = get_deployment(store, row["deployment_id"], with_order=False)
-        if not deployment.active or is_dead(deployment.owner, deployment.heartbeat, now):
-            resume(store, deployment, owner)
+    found = [get_deployment(store, row["deployment_id"], with_order=False) for row in rows]
+    ended = [one for one in found if not one.active or is_dead(one.owner, one.heartbeat, now)]
+    return [problem for problem in [_resume_or_say(store, one, owner) for one in ended] if problem]
+
+
+def _resume_or_say(store: Store, deployment: Deployment, owner: Owner) -> str | None:
+    try:
+        resume(store, deployment, owner)
+    except AwsError as error:
+        return (
+            f"Processes of Auto Scaling groups that {deployment.deployment_id} has suspended are still suspended: "
+            f"{error.message}"
+        )
+    return None
 
 
 def _left(store: Store, deployment_id: str) -> Suspended:
@@ -142,10 +181,7 @@ def _groups(options: Mapping[str, Any]) -> list[str]:
 
 
 def _not_yet_suspended(settings: AwsSettings, groups: Sequence[str], processes: Sequence[str]) -> Suspended:
-    with aws_errors():
-        paginator = client(settings, "autoscaling").get_paginator("describe_auto_scaling_groups")
-        pages = paginator.paginate(AutoScalingGroupNames=list(groups))
-        found = {one["AutoScalingGroupName"]: one for page in pages for one in page["AutoScalingGroups"]}
+    found = _described(settings, groups)
     missing = [name for name in groups if name not in found]
     if missing:
         text = f"there is no Auto Scaling group {', '.join(missing)} in this region and account"
@@ -157,8 +193,14 @@ def _not_yet_suspended(settings: AwsSettings, groups: Sequence[str], processes: 
     return {name: names for name, names in wanted.items() if names}
 
 
-def _call(settings: AwsSettings, operation: str, processes: Suspended) -> None:
-    for name, names in processes.items():
-        with aws_errors():
-            call = getattr(client(settings, "autoscaling"), operation)
-            call(AutoScalingGroupName=name, ScalingProcesses=names)
+def _described(settings: AwsSettings, groups: Sequence[str]) -> dict[str, Any]:
+    with aws_errors():
+        paginator = client(settings, "autoscaling").get_paginator("describe_auto_scaling_groups")
+        pages = paginator.paginate(AutoScalingGroupNames=list(groups))
+        return {one["AutoScalingGroupName"]: one for page in pages for one in page["AutoScalingGroups"]}
+
+
+def _call(settings: AwsSettings, operation: str, name: str, processes: Sequence[str]) -> None:
+    with aws_errors():
+        call = getattr(client(settings, "autoscaling"), operation)
+        call(AutoScalingGroupName=name, ScalingProcesses=list(processes))

@@ -85,6 +85,23 @@ def stop_deployment(
         return status
 
 
+def fail_deployment(store: Store, deployment_id: str, code: str, message: str) -> None:
+    """End a deployment as Failed before any of its instances was touched; does nothing to one that has ended.
+
+    There is nothing to roll back, which is recorded as its rollbackMessage.
+
+    :param code: of the errorInformation that it ends with, and its message.
+    """
+    with store.transaction() as tx:
+        row = locked_deployment(tx, deployment_id)
+        if row["complete_time"] is None:
+            tx.execute(
+                "UPDATE deployments SET rollback_message = %s WHERE deployment_id = %s",
+                (f"Deployment {deployment_id} has touched no instance: there is nothing to roll back.", deployment_id),
+            )
+            conclude_if(tx, row, Verdict("Failed", code, message))
+
+
 def stop_requested(store: Store, deployment_id: str) -> bool:
     """Whether somebody asked the deployment to stop.
 

@@ -146,7 +146,8 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
     fleet = fleet_of(settings.group, task_vars["groups"], task_vars["ansible_play_hosts_all"])
     only, unfinished, asked = None, {}, settings.request_digest
     if not task.check_mode:
-        resume_left(store, settings.deployment_group_id, task.run)
+        for problem in resume_left(store, settings.deployment_group_id, task.run):
+            task.display.warning(problem)
         make_room(store, settings, task.run, task_vars, hosts_go_alone(task.action))
     if task.arguments["resume"]:
         resumption = resume(store, task.arguments, settings, fleet)

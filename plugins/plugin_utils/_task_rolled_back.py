@@ -48,7 +48,8 @@ def roll_back_when_due(task: DeploymentTask) -> dict[str, Any]:
     settings = dataclasses.replace(settings_of(failed), secrets=secrets_of(task.arguments))
     fleet = fleet_of(settings.group, task.task_vars["groups"], task.task_vars["ansible_play_hosts_all"])
     try:
-        resume_left(store, failed.deployment_group_id, task.run)
+        for problem in resume_left(store, failed.deployment_group_id, task.run):
+            task.display.warning(problem)
         deployment = roll_back(store, failed, settings, fleet, task.run)
         suspend_or_end(store, deployment, task.run)
     except (PreflightError, CodeDeployError) as error:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from support.aws_server import AwsServer
 from support.deployments import GONE, request
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils import _auto_scaling
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import (
     ec2_options_problems,
     resume_left,
@@ -19,7 +20,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling
     suspend,
     suspend_or_end,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AwsError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AwsError, AwsSettings
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import rollback_due
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     Deployment,
     conclude,
@@ -44,13 +46,7 @@ def suspended(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Callabl
     autoscaling = aws_server.client("autoscaling")
     image = aws_server.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     autoscaling.create_launch_configuration(LaunchConfigurationName="web", ImageId=image, InstanceType="t3.micro")
-    autoscaling.create_auto_scaling_group(
-        AutoScalingGroupName="web",
-        LaunchConfigurationName="web",
-        MinSize=0,
-        MaxSize=0,
-        AvailabilityZones=["us-east-1a"],
-    )
+    add_group(aws_server, "web")
     autoscaling.suspend_processes(AutoScalingGroupName="web", ScalingProcesses=["Terminate"])
 
     def now() -> set[str]:
@@ -60,10 +56,29 @@ def suspended(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Callabl
     return now
 
 
-def deployment(store: Store, groups: list[str], owner: Owner | None = None) -> Deployment:
-    """Record a deployment that suspends two processes."""
+def add_group(aws_server: AwsServer, name: str) -> None:
+    """Make an Auto Scaling group without instances."""
+    aws_server.client("autoscaling").create_auto_scaling_group(
+        AutoScalingGroupName=name,
+        LaunchConfigurationName="web",
+        MinSize=0,
+        MaxSize=0,
+        AvailabilityZones=["us-east-1a"],
+    )
+
+
+def error_of_failed(store: Store, made: Deployment) -> str:
+    """Return the error code that a deployment has failed with."""
+    ended = get_deployment(store, made.deployment_id)
+    assert ended.status == "Failed"
+    return str((ended.error_information or {})["code"])
+
+
+def deployment(store: Store, groups: list[str], owner: Owner | None = None, events: Sequence[str] = ()) -> Deployment:
+    """Record a deployment that suspends two processes, and that these events have rolled back."""
     processes = {"auto_scaling_group_processes_to_suspend": ["Terminate", "AZRebalance"]}
     options = {"auto_scaling_groups": groups, "ec2_deployment_options": processes}
+    options["auto_rollback_configuration"] = {"enabled": True, "events": list(events)}
     return create_deployment(store, request("a", options=options, owner=owner or current_owner()))
 
 
@@ -90,13 +105,76 @@ def test_what_a_killed_run_left_is_resumed_by_the_next_one(
     assert suspended() == {"Terminate", "AZRebalance"}
 
 
-def test_a_group_that_does_not_exist_ends_the_deployment(record: Store, suspended: Callable[[], set[str]]) -> None:
+def test_a_group_that_does_not_exist_fails_the_deployment(record: Store, suspended: Callable[[], set[str]]) -> None:
     made = deployment(record, ["web", "other"])
     with pytest.raises(AwsError, match="no Auto Scaling group other"):
         suspend_or_end(record, made, current_owner())
+    assert error_of_failed(record, made) == "AUTO_SCALING_CONFIGURATION"
+    assert suspended() == {"Terminate"}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "code", "said"),
+    [
+        ("AccessDenied", 403, "AUTO_SCALING_IAM_ROLE_PERMISSIONS", "allow autoscaling:SuspendProcesses for these"),
+        ("Throttling", 400, "THROTTLED", "was throttled, 6 attempts in all"),
+        ("ResourceInUse", 400, "AUTO_SCALING_CONFIGURATION", "autoscaling:SuspendProcesses of web in us-east-1 failed"),
+    ],
+)
+def test_processes_that_cannot_be_suspended_fail_the_deployment(
+    record: Store,
+    suspended: Callable[[], set[str]],
+    aws_server: AwsServer,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: str,
+    status: int,
+    code: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    made = deployment(record, ["web"], events=["DEPLOYMENT_FAILURE"])
+    aws_server.fail("SuspendProcesses", refusal, status=status)
+    with pytest.raises(AwsError, match=said):
+        suspend_or_end(record, made, current_owner())
+    assert error_of_failed(record, made) == code
     ended = get_deployment(record, made.deployment_id)
-    assert not ended.active
-    assert (ended.error_information or {})["code"] == "AUTO_SCALING_CONFIGURATION"
+    assert {name for name, count in ended.deployment_overview.items() if count} == {"Skipped"}
+    assert not rollback_due(ended), "no instance was touched"
+    assert resume_left(record, made.deployment_group_id, current_owner()) == []
+    assert suspended() == {"Terminate"}
+
+
+def test_what_was_suspended_before_a_refusal_is_resumed(
+    record: Store, suspended: Callable[[], set[str]], aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_group(aws_server, "workers")
+    made = deployment(record, ["web", "workers"])
+    taken: list[str] = []
+    call = _auto_scaling._call
+
+    def second_refused(settings: AwsSettings, operation: str, name: str, processes: Sequence[str]) -> None:
+        if operation == "suspend_processes":
+            taken.append(name)
+            if len(taken) == 2:
+                aws_server.fail("SuspendProcesses", "AccessDenied", status=403, times=1)
+        call(settings, operation, name, processes)
+
+    monkeypatch.setattr(_auto_scaling, "_call", second_refused)
+    with pytest.raises(AwsError, match="SuspendProcesses of workers"):
+        suspend_or_end(record, made, current_owner())
+    assert taken == ["web", "workers"]
+    assert suspended() == {"Terminate"}
+
+
+def test_a_group_that_is_gone_needs_no_resuming(
+    record: Store, suspended: Callable[[], set[str]], aws_server: AwsServer
+) -> None:
+    add_group(aws_server, "workers")
+    made = deployment(record, ["web", "workers"])
+    suspend(record, made, current_owner())
+    aws_server.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="workers", ForceDelete=True)
+    conclude(record, made.deployment_id)
+    assert resume_when_ended(record, made.deployment_id) is None
     assert suspended() == {"Terminate"}
 
 
@@ -110,7 +188,10 @@ def test_what_cannot_be_resumed_is_said_and_tried_again(
     problem = resume_when_ended(record, made.deployment_id)
     assert problem is not None
     assert "autoscaling:ResumeProcesses" in problem
-    resume_left(record, made.deployment_group_id, current_owner())
+    aws_server.fail("ResumeProcesses", "AccessDenied", status=403, times=1)
+    (problem,) = resume_left(record, made.deployment_group_id, current_owner())
+    assert made.deployment_id in problem
+    assert resume_left(record, made.deployment_group_id, current_owner()) == []
     assert suspended() == {"Terminate"}
 
 
