@@ -90,7 +90,7 @@ test-matrix: setup
 	.venv/bin/python -m pytest --numprocesses auto --dist worksteal tests/matrix $(PYTEST)
 
 traffic: setup
-	CODEDEPLOY_TEST_TRAFFIC=10 .venv/bin/python -m pytest tests/integration/test_traffic.py -n 0
+	CODEDEPLOY_TEST_TRAFFIC=10 .venv/bin/python -m pytest tests/integration/test_traffic.py -n 0 -s -k test_no_request_fails
 
 bench: setup
 	PYTHONPATH=tests .venv/bin/python -m benchmark $(BENCH)

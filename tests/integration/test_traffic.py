@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rolling deployments behind a real haproxy and a real nginx: no request fails, and without traffic steps some do.
 
-CODEDEPLOY_TEST_TRAFFIC=10 deploys ten times with 100 requests a second (make traffic).
+CODEDEPLOY_TEST_TRAFFIC=10 deploys ten times with 100 requests a second (make traffic); pytest -s prints the figures.
 """
 
 from __future__ import annotations
@@ -133,6 +133,7 @@ def test_no_request_fails(controller: Controller, web_fleet: WebFleet, tmp_path:
             wait_until(lambda: requests.answers["200"] >= 20, "requests are answered")
             for version in range(1, DEPLOYMENTS + 1):
                 deploy(version, deploy_traffic=[between.entry])
+        print(f"\n{balancer}, {DEPLOYMENTS} deployments: {requests}")
         assert not requests.failed, str(requests.answers)
         newest = deployments(controller)[0]["deploymentId"]
         found = events(controller, newest, "web2")
@@ -144,6 +145,7 @@ def test_no_request_fails(controller: Controller, web_fleet: WebFleet, tmp_path:
         with Requests(between.port, RATE) as requests:
             wait_until(lambda: requests.answers["200"] >= 20, "requests are answered")
             deploy(DEPLOYMENTS + 1)
+        print(f"{balancer}, one deployment without traffic steps: {requests}")
         assert requests.failed
     finally:
         between.stop()

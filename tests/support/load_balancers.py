@@ -159,9 +159,19 @@ class Requests:
         self._pause = threads / rate
         self._ended = threading.Event()
         self._lock = threading.Lock()
+        self._began = self._seconds = 0.0
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _number in range(threads)]
 
+    def __str__(self) -> str:
+        """The figures of a run that has ended."""
+        total = sum(self.answers.values())
+        return (
+            f"{total} requests in {self._seconds:.0f} s ({total / (self._seconds or 1):.0f} a second), "
+            f"{self.failed} failed {dict(self.answers)}"
+        )
+
     def __enter__(self) -> Requests:
+        self._began = time.monotonic()
         for thread in self._threads:
             thread.start()
         return self
@@ -170,6 +180,7 @@ class Requests:
         self._ended.set()
         for thread in self._threads:
             thread.join()
+        self._seconds = time.monotonic() - self._began
 
     @property
     def failed(self) -> int:
