@@ -20,7 +20,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_r
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_deployment import stop
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, run_again_if_undone
 
 POLL_SECONDS = 10.0
 
@@ -72,6 +72,7 @@ class AlarmWatch:
         Display().display(f"Deployment {deployment.deployment_id} is stopped: {message}", color="red")
 
 
+@run_again_if_undone
 def _claim(store: Store, deployment_id: str, interval: float) -> bool:
     """Whether the alarms of a deployment that goes on are to be read now; if so it is this process that reads them."""
     with store.transaction() as tx:

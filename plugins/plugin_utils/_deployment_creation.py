@@ -50,13 +50,20 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
     DeploymentRequest,
     JSONObject,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, StoreError, Transaction
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import (
+    Row,
+    Store,
+    StoreError,
+    Transaction,
+    run_again_if_undone,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import Zone, zones_of
 
 FILE_EXISTS_BEHAVIORS = ("DISALLOW", "OVERWRITE", "RETAIN")
 _ID_CHARACTERS = string.ascii_uppercase + string.digits
 
 
+@run_again_if_undone
 def create_deployment(store: Store, request: DeploymentRequest) -> Deployment:
     """Write the record of a new deployment, all instances Pending, and take the group (CreateDeployment).
 
@@ -108,13 +115,13 @@ def _create(tx: Transaction, request: DeploymentRequest, minimum: int, zones: li
         locked_deployment(tx, request.rollback_of)
     abandoned = _end_dead_deployment(tx, request)
     group = ensure_group(tx, request.deployment_group_id, application_id, request.deployment_group_name)
-    _take_turn(tx, request)
+    _check_turn(tx, request)
     deployment_id = _new_id(tx)
-    revision_id = ensure_revision(
-        tx, application_id, request.revision, f"Application revision registered by Deployment ID: {deployment_id}"
-    )
     instances = list(dict.fromkeys(request.instances))
     ensure_instances(tx, request.deployment_group_id, instances)
+    leave(tx, request.deployment_group_id, request.owner)
+    description = f"Application revision registered by Deployment ID: {deployment_id}"
+    revision_id = ensure_revision(tx, application_id, request.revision, description)
     rows = instance_rows(tx, request.deployment_group_id)
     health = [instance_health(rows[name], group["target_revision_id"]) for name in instances]
     targets = [name for name in deployment_order(health) if _takes_part(request, rows[name], revision_id)]
@@ -184,8 +191,8 @@ def _end_dead_deployment(tx: Transaction, request: DeploymentRequest) -> Abandon
     return abandon_row(tx, row, request.owner)
 
 
-def _take_turn(tx: Transaction, request: DeploymentRequest) -> None:
-    """Refuse when another deployment was created since, or when another controller is next, and leave the queue."""
+def _check_turn(tx: Transaction, request: DeploymentRequest) -> None:
+    """Refuse when another deployment was created since, or when another controller is next."""
     row = tx.row(
         "SELECT * FROM deployments WHERE deployment_group_id = %s AND complete_time IS NULL",
         (request.deployment_group_id,),
@@ -196,7 +203,6 @@ def _take_turn(tx: Transaction, request: DeploymentRequest) -> None:
     # Those who wait, wait for the whole of the deployment that they met, and its rollback is a part of that.
     if following and not request.rollback_of and not same_controller(following, request.owner):
         raise GroupAwaited(request.deployment_group_name, following)
-    leave(tx, request.deployment_group_id, request.owner)
 
 
 def _new_id(tx: Transaction) -> str:

@@ -24,12 +24,19 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_r
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_zones import verdict_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import lock_group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import Verdict
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Abandoned, Deployment
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import (
+    Row,
+    Store,
+    Transaction,
+    run_again_if_undone,
+)
 
 
+@run_again_if_undone
 def conclude(store: Store, deployment_id: str) -> Deployment:
     """End a deployment to which no instance will come any more; does nothing to one that has ended.
 
@@ -46,6 +53,7 @@ def conclude(store: Store, deployment_id: str) -> Deployment:
         return read_deployment(tx, deployment_id)
 
 
+@run_again_if_undone
 def stop_deployment(
     store: Store,
     deployment_id: str,
@@ -85,6 +93,7 @@ def stop_deployment(
         return status
 
 
+@run_again_if_undone
 def fail_deployment(store: Store, deployment_id: str, code: str, message: str) -> None:
     """End a deployment as Failed before any of its instances was touched; does nothing to one that has ended.
 
@@ -125,6 +134,7 @@ def dead_deployment(store: Store, deployment_group_id: str) -> Abandoned | None:
         return Abandoned(row["deployment_id"], owner_of(row), _unfinished(tx, row))
 
 
+@run_again_if_undone
 def abandon(store: Store, deployment_id: str, owner: Owner) -> Deployment:
     """End a deployment whose controller is dead; does nothing to one that has ended.
 
@@ -163,6 +173,7 @@ def abandon_row(tx: Transaction, row: Row, owner: Owner) -> Abandoned:
 
 
 def _lose_unfinished(tx: Transaction, row: Row) -> None:
+    lock_group(tx, row["deployment_group_id"])
     for target in tx.rows(
         "SELECT * FROM targets WHERE deployment_id = %s AND status = 'InProgress'", (row["deployment_id"],)
     ):

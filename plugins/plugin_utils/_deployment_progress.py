@@ -30,16 +30,26 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_z
     verdict_of,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InstanceNotPending
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import heal_restarted, installs_nothing
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import (
+    heal_restarted,
+    installs_nothing,
+    lock_group,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import (
     Candidate,
     Decision,
     decide,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import FinishStatus
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import (
+    Row,
+    Store,
+    Transaction,
+    run_again_if_undone,
+)
 
 
+@run_again_if_undone
 def ask_to_start(store: Store, deployment_id: str, instance: str) -> Decision:
     """Ask whether a pending instance may start now; on go it is InProgress already.
 
@@ -71,6 +81,7 @@ def ask_to_start(store: Store, deployment_id: str, instance: str) -> Decision:
         return decision
 
 
+@run_again_if_undone
 def record_event(store: Store, deployment_id: str, instance: str, event: t.Mapping[str, t.Any]) -> None:
     """Record one lifecycle event of an instance in work, replacing what was known of that event.
 
@@ -84,6 +95,7 @@ def record_event(store: Store, deployment_id: str, instance: str, event: t.Mappi
         write_events(tx, deployment_id, instance, [event])
 
 
+@run_again_if_undone
 def finish_instance(
     store: Store,
     deployment_id: str,
@@ -114,13 +126,15 @@ def finish_instance(
             raise _cannot_finish(row, target, status)
         count_end(row, target, status)
         end_target(tx, row, target, status, message)
-        keep_hooks(tx, row, instance, status, events, hooks)
         row["blocked_since"] = None
         save_counts(tx, row)
         verdict = verdict_of(tx, row)
         if verdict is None and is_zonal(row):
             begin_baking(tx, row, target["zone"])
-        return conclude_if(tx, row, verdict)
+        status_now = conclude_if(tx, row, verdict)
+        # Last, since the end of a deployment locks its group before the group's instances.
+        keep_hooks(tx, row, instance, status, events, hooks)
+        return status_now
 
 
 def reconcile(
@@ -136,6 +150,7 @@ def reconcile(
     return finish_instance(store, deployment_id, instance, status, events, message, hooks)
 
 
+@run_again_if_undone
 def heartbeat(store: Store, deployment_id: str) -> None:
     """Show that the deployment's controller lives; to be called while an instance works for long without an event."""
     with store.transaction() as tx:
@@ -181,6 +196,7 @@ def _late_result(
     if target["status"] != "Unknown":
         raise _cannot_finish(row, target, status)
     end_target(tx, row, target, status, message)
+    lock_group(tx, row["deployment_group_id"])
     latest = "deployment_group_id = %s AND instance = %s AND last_deployment_id = %s"
     key = (row["deployment_group_id"], target["instance"], row["deployment_id"])
     if status == "Succeeded":

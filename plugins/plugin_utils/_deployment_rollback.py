@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rows import locked_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, run_again_if_undone
 
 CREATOR = "codeDeployRollback"
 EVENT_OF_STATUS = {"Failed": "DEPLOYMENT_FAILURE", "Stopped": "DEPLOYMENT_STOP_ON_REQUEST"}
@@ -36,6 +36,7 @@ def rollback_due(deployment: Deployment) -> bool:
     return bool(configuration.get("enabled", True) and event in (configuration.get("events") or []))
 
 
+@run_again_if_undone
 def refuse_rollback(store: Store, deployment_id: str, reason: str) -> str:
     """Record why a deployment is not rolled back (RollbackInfo's rollbackMessage) and return the message.
 

@@ -2,7 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows of deployments and their instances: what starting, finishing and ending a deployment have in common."""
+"""Rows of deployments and their instances: what starting, finishing and ending a deployment have in common.
+
+Transactions lock rows in one order, so that no two wait for each other: the application, deployments (one that is
+rolled back before the active one), the deployment group, the group's instances, the controllers that wait for it,
+revisions. A deployment's targets, zones and events belong to whoever holds the deployment, or are all that a
+transaction locks.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,12 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_r
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import ActiveDeployment
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import (
+    Row,
+    Store,
+    Transaction,
+    run_again_if_undone,
+)
 
 WAITING_LIMIT = 120.0
 """Seconds without asking after which a controller has lost its place: it has died, or does something else."""
@@ -102,6 +107,7 @@ def wait_for_group(
         raise
 
 
+@run_again_if_undone
 def ask_for_group(store: Store, deployment_group_id: str, owner: Owner) -> Obstacle | None:
     """Ask once whether it is this controller's turn, keeping its place in the queue or taking the last one.
 
@@ -119,6 +125,7 @@ def ask_for_group(store: Store, deployment_group_id: str, owner: Owner) -> Obsta
         return _obstacle(tx, deployment_group_id, _queue(tx, deployment_group_id), owner)
 
 
+@run_again_if_undone
 def leave_group_queue(store: Store, deployment_group_id: str, owner: Owner) -> None:
     """Give up the place of a controller in the queue of a group; does nothing when it has none."""
     with store.transaction() as tx:

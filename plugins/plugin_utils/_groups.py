@@ -134,6 +134,11 @@ def ensure_group(tx: Transaction, group_id: str, application_id: str, name: str)
     return row
 
 
+def lock_group(tx: Transaction, group_id: str) -> None:
+    """Lock a deployment group; to be called before a transaction writes to more than one row of its instances."""
+    tx.locked_row("SELECT 1 FROM deployment_groups WHERE deployment_group_id = %s", (group_id,))
+
+
 def ensure_instances(tx: Transaction, group_id: str, instances: t.Sequence[str]) -> None:
     """Make sure that each instance has a row in the group; a new one was never deployed to."""
     tx.execute_many(
@@ -175,6 +180,7 @@ def apply_results(tx: Transaction, deployment: Row, succeeded: bool) -> None:
         deployment["deployment_group_id"],
         deployment["revision_id"],
     )
+    lock_group(tx, group_id)
     attempted = (
         "deployment_group_id = %s AND instance IN"
         " (SELECT instance FROM targets WHERE deployment_id = %s AND status IN ({statuses}))"

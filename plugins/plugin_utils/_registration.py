@@ -18,7 +18,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups impor
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._input_rules import check_description, check_name
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import JSONObject, Revision
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, run_again_if_undone
 
 
 def get_revision(store: Store, application_name: str, revision: t.Mapping[str, t.Any]) -> Revision | None:
@@ -43,6 +43,7 @@ def would_register(registered: Revision | None, revision: t.Mapping[str, t.Any],
     return description is not None and description != registered.description
 
 
+@run_again_if_undone
 def register_revision(
     store: Store, owner: Owner, application_name: str, revision: JSONObject, description: str | None = None
 ) -> Revision:

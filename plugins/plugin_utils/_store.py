@@ -7,22 +7,32 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 import typing as t
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_dialect import Dialect, StoreError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_dialect import (
+    Dialect,
+    StoreError,
+    TransactionUndone,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_postgresql import SCHEMES, PostgreSQLDialect
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_schema import MIGRATIONS, SCHEMA_VERSION
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_sqlite import SQLiteDialect
 
-__all__ = ["Parameters", "Row", "Store", "StoreError", "Transaction", "open_store"]
+__all__ = ["Parameters", "Row", "Store", "StoreError", "Transaction", "open_store", "run_again_if_undone"]
 
 Row = dict[str, t.Any]
 Parameters = t.Sequence[t.Any]
+_Given = t.ParamSpec("_Given")
+_Result = t.TypeVar("_Result")
 
 RECONNECT_SECONDS = 30.0
 """How long a database server that was reached before may be away (it is started again, or another takes over)."""
+
+TRIES = 5
+"""How often a transaction is tried that the server undoes for the sake of others."""
 
 # A connection must neither be used nor closed by a process that inherited it, so that the child keeps it referenced.
 _inherited: list[t.Any] = []
@@ -210,12 +220,29 @@ class Store:
         try:
             yield
         except self._dialect.errors as error:
-            raise StoreError(f"Store {self.location}: {self._dialect.explain(error)}.") from error
+            kind = TransactionUndone if self._dialect.undone(error) else StoreError
+            raise kind(f"Store {self.location}: {self._dialect.explain(error)}.") from error
         except OSError as error:
             raise StoreError(
                 f"Store {self.location} cannot be written ({error.strerror or error}): choose another location with "
                 "deploy_store or CODEDEPLOY_STORE."
             ) from error
+
+
+def run_again_if_undone(work: t.Callable[_Given, _Result]) -> t.Callable[_Given, _Result]:
+    """Decorate a function that is one transaction: it is called again when the database undid it, up to TRIES times.
+
+    What is locked in one order (see _deployment_rows) is not undone; this is for what no order rules out.
+    """
+
+    @functools.wraps(work)
+    def repeated(*args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+        for _try in range(TRIES - 1):
+            with contextlib.suppress(TransactionUndone):
+                return work(*args, **kwargs)
+        return work(*args, **kwargs)
+
+    return repeated
 
 
 def open_store(location: str | None = None) -> Store:

@@ -20,6 +20,10 @@ class StoreError(CodeDeployError):
     code = "StoreError"
 
 
+class TransactionUndone(StoreError):
+    """The database undid a transaction because of another process's; nothing of it was written."""
+
+
 class Dialect(t.Protocol):
     """One kind of database. Statements are written with ``%s`` for a parameter."""
 
@@ -41,6 +45,9 @@ class Dialect(t.Protocol):
 
     def clock_offset(self, connection: t.Any) -> float:
         """Seconds by which the clock that all controllers of the store share is ahead of this host's."""
+
+    def undone(self, error: Exception) -> bool:
+        """Whether the server undid the whole transaction for the sake of another one, so that it may be run again."""
 
     def lost(self, connection: t.Any) -> bool:
         """Whether the connection has gone, so that a new one may help."""

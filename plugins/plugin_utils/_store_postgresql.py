@@ -29,11 +29,15 @@ SET lock_timeout = '{BUSY_SECONDS}s';
 SET idle_in_transaction_session_timeout = '{BUSY_SECONDS}s';
 """
 
+# deadlock_detected and serialization_failure.
+_UNDONE = ("40P01", "40001")
+
 # By the server's code for the error, and by the words of the library where it gives none: before a connection exists.
 _BY_CODE = {
     "25006": "the server is a standby that cannot be written: name the primary, or several servers and "
     "?target_session_attrs=read-write",
     "3F000": "the database has no schema to put tables into: create one, or name it in ?options=-csearch_path%3DNAME",
+    "40001": "another process wrote the same at the same time and this one was ended: run it again",
     "40P01": "two processes waited for each other and this one was ended: run it again",
     "42501": "this user may not make or use the tables: GRANT it CREATE on the schema and make it the tables' owner",
     "42P01": "its tables are gone: restore the database, or name an empty one",
@@ -72,7 +76,8 @@ class PostgreSQLDialect:
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
     begin_reading = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     begin_migration = f"{begin}; SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"
-    lock_row = "FOR UPDATE"
+    # No key ever changes, so that rows which refer to this one need not wait for it.
+    lock_row = "FOR NO KEY UPDATE"
 
     def __init__(self, location: str) -> None:
         _refuse_secrets(location)
@@ -124,6 +129,10 @@ class PostgreSQLDialect:
         now = float(connection.execute("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8").fetchone()[0])
         # Between the two moments the clocks may agree: the query itself takes time.
         return now - min(max(now, before), time.time())
+
+    def undone(self, error: Exception) -> bool:
+        """Whether two processes waited for each other and this one was ended, or the server asks for another try."""
+        return getattr(error, "sqlstate", None) in _UNDONE
 
     def lost(self, connection: t.Any) -> bool:
         """Whether the server or the network ended the connection."""

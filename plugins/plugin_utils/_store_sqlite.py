@@ -62,6 +62,10 @@ class SQLiteDialect:
         """Every process that opens the file has this host's clock."""
         return 0.0
 
+    def undone(self, error: Exception) -> bool:
+        """There is one writer at a time, which takes its turn before it reads."""
+        return False
+
     def lost(self, connection: t.Any) -> bool:
         """A file does not go away as a server does."""
         return False

@@ -19,12 +19,20 @@ from support.postgresql import DATABASE, PASSWORD, PASSWORD_USER, PostgreSQLServ
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     ask_to_start,
+    conclude,
     create_deployment,
     finish_instance,
     get_deployment,
+    get_targets,
     list_deployments,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, StoreError, open_store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import (
+    TRIES,
+    Store,
+    StoreError,
+    open_store,
+    run_again_if_undone,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_postgresql import PostgreSQLDialect
 
 UTILS = "ansible_collections.agentless.codedeploy.plugins.plugin_utils"
@@ -254,6 +262,71 @@ def test_the_end_of_a_deployment_and_the_next_one_do_not_wait_for_each_other(loc
         tx.execute("UPDATE deployments SET complete_time = 1.0, status = 'Succeeded'")
     following.join()
     assert created == ["Succeeded"]
+
+
+def test_a_late_result_and_the_next_deployment_do_not_wait_for_each_other(location: str) -> None:
+    """Who creates a deployment holds the group and comes to its instances; the other must not come from there."""
+    store = open_store(location)
+    deployment_id = create_deployment(store, request("ab")).deployment_id
+    ask_to_start(store, deployment_id, "a")
+    conclude(store, deployment_id)
+    reporting = threading.Thread(
+        target=finish_instance, args=(open_store(location), deployment_id, "a", "Succeeded"), kwargs={"hooks": {}}
+    )
+    with psycopg.connect(location) as creating:
+        creating.execute("SELECT * FROM deployment_groups FOR UPDATE")
+        reporting.start()
+        _until_waiting(location)
+        creating.execute("UPDATE instances SET hooks = NULL")
+    reporting.join()
+    assert [target.status for target in get_targets(store, deployment_id)] == ["Succeeded", "Failed"]
+
+
+def test_a_transaction_that_the_server_undid_is_run_again(postgresql_server: PostgreSQLServer) -> None:
+    location = postgresql_server.new_location()
+    deployment_id = create_deployment(open_store(location), request("ab")).deployment_id
+    # Who waits last finds the circle; the other one never looks for it.
+    own = open_store(f"{location}%20-cdeadlock_timeout%3D10ms")
+    tries: list[int] = []
+    with psycopg.connect(f"{location}%20-cdeadlock_timeout%3D1h") as other:
+        other.execute("SELECT * FROM targets FOR UPDATE")
+        waiting = threading.Thread(
+            target=lambda: (other.execute("UPDATE deployments SET description = 'theirs'"), other.commit())
+        )
+
+        @run_again_if_undone
+        def work() -> int:
+            tries.append(1)
+            with own.transaction() as tx:
+                tx.execute("UPDATE deployments SET owner_run_id = 'mine'")
+                if len(tries) == 1:
+                    waiting.start()
+                    _until_waiting(location)
+                return tx.execute("UPDATE targets SET message = 'mine'")
+
+        assert work() == 2
+        waiting.join()
+    assert len(tries) == 2
+    deployment = get_deployment(own, deployment_id)
+    assert (deployment.description, deployment.owner.run_id) == ("theirs", "mine")
+
+
+def test_a_transaction_that_is_undone_again_and_again_is_given_up(location: str) -> None:
+    store = open_store(location)
+    deployment_id = create_deployment(store, request("ab")).deployment_id
+    tries: list[int] = []
+
+    @run_again_if_undone
+    def work() -> None:
+        tries.append(1)
+        with store.transaction() as tx:
+            tx.execute("UPDATE deployments SET description = 'mine'")
+            tx.execute("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$")
+
+    with pytest.raises(StoreError, match="run it again"):
+        work()
+    assert len(tries) == TRIES
+    assert get_deployment(store, deployment_id).description is None
 
 
 def _until_waiting(location: str) -> None:

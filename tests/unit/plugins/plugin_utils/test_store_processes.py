@@ -8,21 +8,19 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from support.deployments import GONE, GROUP_ID, install_event, request
 from support.processes import LONGEST, in_processes
+from support.random_steps import one_step
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     ActiveDeployment,
     CodeDeployError,
     Owner,
-    abandon,
     active_deployment,
     ask_to_start,
-    conclude,
     create_deployment,
     current_owner,
     finish_instance,
@@ -31,8 +29,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_targets,
     list_deployments,
     record_event,
-    stop_deployment,
-    wait_for_group,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, StoreError, open_store
 
@@ -143,25 +139,6 @@ def test_a_group_is_held_by_one_deployment_at_a_time(store: Store) -> None:
     assert {deployment.status for deployment in deployments} == {"Succeeded"}
     times = sorted((deployment.create_time, deployment.complete_time or 0.0) for deployment in deployments)
     assert all(end <= begin for (_begin, end), (begin, _end) in zip(times, times[1:], strict=False))
-
-
-def one_step(store: Store, chance: random.Random, me: Owner) -> None:
-    """Do one thing that a controller or a worker may do, whether it is the time for it or not."""
-    deployment_id = chance.choice(list_deployments(store, limit=3)).deployment_id
-    instance = chance.choice("abcdef")
-    status = chance.choice(["Succeeded", "Failed"])
-    new = {"owner": chance.choice([me, GONE]), "rollback_of": chance.choice([None, deployment_id])}
-    steps: list[Callable[[], object]] = [
-        lambda: create_deployment(store, request("abcdef", "HalfAtATime", 2, **new)),
-        lambda: wait_for_group(store, GROUP_ID, "production", me, 0),
-        lambda: ask_to_start(store, deployment_id, instance),
-        lambda: record_event(store, deployment_id, instance, install_event()),
-        lambda: finish_instance(store, deployment_id, instance, status, [install_event()]),
-        lambda: stop_deployment(store, deployment_id, me),
-        lambda: conclude(store, deployment_id),
-        lambda: abandon(store, deployment_id, me),
-    ]
-    chance.choice(steps)()
 
 
 def take_steps(location: str, seed: int) -> list[str]:
