@@ -42,6 +42,7 @@ def created_text(deployment: Deployment, location: str, forks: int) -> str:
                 f"at least {deployment.minimum_healthy_hosts} stay healthy",
             ),
             *([("zones", _zones_text(deployment))] if deployment.zones else []),
+            ("mode", deployment.options.get("deployment_mode")),
             ("record", location),
         ]
     )
@@ -130,6 +131,7 @@ def deployment_lines(deployment: Deployment) -> list[str]:
                 ("deployment group", deployment.deployment_group_name),
                 ("revision", revision_text(deployment.revision)),
                 ("configuration", deployment.deployment_config_name),
+                ("mode", deployment.options.get("deployment_mode")),
                 ("description", deployment.description),
                 ("ApplicationStop", text_of(deployment.options)),
                 ("goes on with", deployment.options.get("resumed_deployment_id")),
@@ -237,10 +239,12 @@ def _status(deployment: Deployment) -> str:
 
 
 def _failure(target: Target) -> str:
-    for event in target.lifecycle_events:
-        if event["status"] == "Failed":
-            cause = _cause(event)
-            return event["lifecycle_event_name"] + (f": {cause}" if cause else "")
+    failed = [event for event in target.lifecycle_events if event["status"] == "Failed"]
+    if failed:
+        # Those before the last one were ignored (ignore_application_stop_failures): nothing comes after a failure.
+        cause = _cause(failed[-1])
+        ignored = " (ignored)" if target.status == "Succeeded" else ""
+        return failed[-1]["lifecycle_event_name"] + (f": {cause}" if cause else "") + ignored
     return (target.message or "").splitlines()[0] if target.message else ""
 
 

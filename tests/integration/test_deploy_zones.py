@@ -6,16 +6,23 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from support.applications import Application
+from support.alarms import alarm_configuration, put_alarm
+from support.applications import Application, installed_version
+from support.aws_server import AwsServer
 from support.controller import Controller
 from support.local_fleet import LocalFleet
 from support.record import deployments, statuses
+
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_targets, list_deployments
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
 
 Fleets = Callable[..., LocalFleet]
 ZONES = {"web1": "b", "web2": "a", "web3": "b", "web4": "a"}
@@ -102,3 +109,63 @@ def test_a_play_that_mixes_zones_is_refused(controller: Controller, fleet: Local
     assert result.rc == 2, str(result)
     assert "does not come to one zone after the other: a batch has b, a." in json.dumps(result.stdout + result.stderr)
     assert deployments(controller) == []
+
+
+def test_an_alarm_and_a_stop_while_it_bakes(
+    controller: Controller, local_fleet: Fleets, aws_server: AwsServer, tmp_path: Path
+) -> None:
+    fleet = local_fleet(2)
+    for name, zone in zip(fleet.names, "ab", strict=True):
+        fleet.host_variables[name]["deploy_zone"] = zone
+    put_alarm(aws_server, "errors", "OK")
+    controller.environment.update(aws_server.environment)
+    one, two = (Application(tmp_path / version, version).folder for version in "12")
+    first = controller.playbook(
+        "agentless.codedeploy.deploy", fleet.inventory(), deploy_group="web", deploy_revision=one
+    )
+    assert first.rc == 0, str(first)
+    arguments = controller.playbook_arguments(
+        "agentless.codedeploy.deploy",
+        fleet.inventory(),
+        deploy_group="web",
+        deploy_revision=two,
+        deploy_config={
+            "deployment_config_name": "ZoneByZone",
+            "minimum_healthy_hosts": {"type": "HOST_COUNT", "value": 0},
+            "zonal_config": {"monitor_duration_in_seconds": 36000},
+        },
+        deploy_alarm_configuration=alarm_configuration("errors"),
+        deploy_alarm_poll_interval=0,
+        deploy_auto_rollback_configuration={"events": ["DEPLOYMENT_STOP_ON_ALARM"]},
+    )
+    store = open_store(str(controller.store))
+
+    def bakes(number: int) -> subprocess.Popen[str]:
+        """Deploy, as the deployment of this number, up to where the first zone bakes."""
+        running = controller.start("ansible-playbook", *arguments)
+        while [one.status for one in list_deployments(store)[:-number]] != ["Baking"]:
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.1)
+        return running
+
+    running = bakes(1)
+    put_alarm(aws_server, "errors", "ALARM")
+    output = "".join(running.communicate())
+    assert running.returncode == 2, output
+    rollback, stopped, _first = list_deployments(store)
+    assert (stopped.status, (stopped.error_information or {})["code"]) == ("Stopped", "ALARM_ACTIVE")
+    assert [target.status for target in get_targets(store, stopped.deployment_id)] == ["Succeeded", "Skipped"]
+    assert (rollback.creator, rollback.status, rollback.order) == ("codeDeployRollback", "Succeeded", ["web1"])
+    assert [installed_version(fleet.files(name)) for name in fleet.names] == ["1", "1"]
+    put_alarm(aws_server, "errors", "OK")
+    running = bakes(3)
+    result = controller.run("ansible-playbook", "agentless.codedeploy.stop", "-e", "deploy_group=web")
+    assert result.rc == 0, str(result)
+    output = "".join(running.communicate())
+    assert running.returncode == 2, output
+    stopped = list_deployments(store)[0]
+    assert f"Deployment {stopped.deployment_id}: Stopped. No more lifecycle events will be started." in result.stdout
+    assert (stopped.status, (stopped.error_information or {})["code"]) == ("Stopped", "MANUAL_STOP")
+    assert [target.status for target in get_targets(store, stopped.deployment_id)] == ["Succeeded", "Skipped"]
+    assert [installed_version(fleet.files(name)) for name in fleet.names] == ["2", "1"]
+    store.close()
