@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import stat
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -49,9 +52,51 @@ def cached(digest: str, bundle_type: str) -> CachedBundle | None:
     """Return the bundle with this digest, or None when the cache does not hold it (any more)."""
     path = _path(digest, bundle_type)
     try:
-        return CachedBundle(path, bundle_type, digest, os.stat(path).st_size)
+        bundle = CachedBundle(path, bundle_type, digest, os.stat(path).st_size)
     except OSError:
         return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # prune_cache() goes by its last use
+    return bundle
+
+
+def prune_cache(needed: Collection[str], before: float, check_mode: bool = False) -> list[CachedBundle]:
+    """Remove the bundles that nothing needs and nothing has used since a time, also what killed processes left.
+
+    The time is for other records than the one that was asked: they may share this cache.
+
+    :param needed: digests of bundles that stay.
+    :param before: epoch seconds.
+    :param check_mode: only say which.
+    :returns: what was removed.
+    """
+    types = {extension: bundle_type for bundle_type, extension in EXTENSIONS.items()}
+    removed = []
+    for entry in sorted(os.scandir(cache_directory()), key=lambda found: found.name):
+        digest, _dot, extension = entry.name.partition(".")
+        leftover = entry.name.startswith("adding-")
+        if digest in needed or not (leftover or extension in types):
+            continue
+        # Another process may be the first.
+        with contextlib.suppress(FileNotFoundError):
+            status = entry.stat(follow_symlinks=False)
+            if status.st_mtime >= before or not stat.S_ISREG(status.st_mode):
+                continue
+            if not check_mode:
+                os.unlink(entry.path)
+            removed.append(CachedBundle(entry.path, types.get(extension, ""), digest, status.st_size))
+    if not check_mode:
+        _forget_unknown()
+    return removed
+
+
+def _forget_unknown() -> None:
+    """Remove what remember_bundle() has noted of bundles that are gone."""
+    there = {entry.name.partition(".")[0] for entry in os.scandir(cache_directory())}
+    for entry in os.scandir(os.path.join(cache_directory(), "known")):
+        with contextlib.suppress(OSError, UnicodeDecodeError), open(entry.path, encoding="ascii") as record:
+            if record.read().partition(" ")[0] not in there:
+                os.unlink(entry.path)
 
 
 def keep_bundle(path: str, bundle_type: str = "tgz", ignore_hidden: bool = False) -> CachedBundle:

@@ -30,11 +30,15 @@ ACTIONS = (
     "ListDeploymentGroups",
     "ListDeploymentTargets",
     "ListDeployments",
+    "PruneDeployments",
     "RegisterApplicationRevision",
     "StopDeployment",
     "UpdateDeploymentGroup",
 )
-"""The operations of CodeDeploy's API that can be permitted; a deployment that goes back is a CreateDeployment too."""
+"""The operations of CodeDeploy's API that can be permitted; a deployment that goes back is a CreateDeployment too.
+
+PruneDeployments is not one of the API, where deployments are removed with their application.
+"""
 
 _KEYS = ("effect", "principal", "action", "application", "deployment_group")
 _EFFECTS = ("Allow", "Deny")

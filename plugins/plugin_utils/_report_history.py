@@ -100,3 +100,24 @@ def audit_lines(entries: Sequence[AuditEntry]) -> list[str]:
         for entry in entries
     ]
     return table(("TIME", "OPERATION", "WHO", "FROM", "WHAT", "RESULT"), rows, indent=0)
+
+
+def prune_lines(removed: dict[str, Any], check_mode: bool) -> list[str]:
+    """Say what was removed from the record and the controller, or would be.
+
+    :param removed: C(groups), C(audit_entries), C(bundles).
+    """
+    rows = [
+        (one["application_name"], one["deployment_group_name"], str(one["removed"]), str(one["kept"]))
+        for one in removed["groups"]
+    ]
+    title = "Would be removed" if check_mode else "Removed"
+    lines = [f"{title}: {len(removed['deployments'])} deployments"]
+    if rows:
+        lines += table(("APPLICATION", "GROUP", "REMOVED", "KEPT"), rows)
+    if removed["audit_entries"]:
+        lines.append(f"{title}: {removed['audit_entries']} entries of the audit trail")
+    if removed["bundles"]:
+        size = sum(bundle["size"] for bundle in removed["bundles"])
+        lines.append(f"{title}: {len(removed['bundles'])} bundles that nothing needs, {size / 1024**2:.1f} MiB")
+    return lines
