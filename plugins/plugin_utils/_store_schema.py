@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 # {identity} is what a database calls a number that it counts up by itself. Times are epoch seconds, structures JSON.
 _VERSION_1 = (
@@ -192,5 +192,21 @@ _VERSION_5 = (
     "ALTER TABLE deployments ADD COLUMN bake_until DOUBLE PRECISION",
 )
 
-MIGRATIONS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5}
+# What is still to be told to SNS or EventBridge, by the process that made the change, or by the next deployment of the
+# group when that one was killed.
+_VERSION_6 = (
+    """
+    CREATE TABLE announcements (
+        announcement_id TEXT PRIMARY KEY,
+        deployment_group_id TEXT NOT NULL,
+        announced_time DOUBLE PRECISION NOT NULL,
+        owner_host TEXT NOT NULL,
+        owner_pid BIGINT NOT NULL,
+        owner_pid_start TEXT NOT NULL,
+        announcement TEXT NOT NULL
+    )
+    """,
+)
+
+MIGRATIONS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5, 6: _VERSION_6}
 """Statements that lead from the version before to each version."""

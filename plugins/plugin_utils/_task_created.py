@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._announcements import tell_left
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import resume_left, suspend_or_end
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import planned_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
@@ -146,6 +147,7 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
     fleet = fleet_of(settings.group, task_vars["groups"], task_vars["ansible_play_hosts_all"])
     only, unfinished, asked = None, {}, settings.request_digest
     if not task.check_mode:
+        tell_left(store, settings.deployment_group_id)
         for problem in resume_left(store, settings.deployment_group_id, task.run):
             task.display.warning(problem)
         make_room(store, settings, task.run, task_vars, hosts_go_alone(task.action))

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 from support.aws_server import AwsServer
 from support.deployments import deploy, install_event, request
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._announcements import tell_left
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     ask_to_start,
     conclude,
@@ -232,3 +236,32 @@ def test_nobody_is_told_of_a_change_that_was_undone(listener: Listener, record: 
         tx.execute("UPDATE deployments SET description = %s WHERE deployment_id = %s", ("x", deployment.deployment_id))
         raise ZeroDivisionError
     assert listener.messages() == []
+
+
+def test_what_a_killed_process_has_not_told_is_told_later(
+    listener: Listener, record: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = request("a", options=triggers(listener.topic))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(120)
+        child = os.fork()
+        if child == 0:
+            # Takes the place of AWS and never answers.
+            try:
+                monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+                create_deployment(open_store(record.location), wanted)
+            finally:
+                os._exit(1)
+        try:
+            silent.accept()
+            # Who lives tells it himself.
+            assert tell_left(record, wanted.deployment_group_id) == 0
+        finally:
+            os.kill(child, signal.SIGKILL)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert told(listener) == []
+    assert tell_left(record, "another group") == 0
+    assert tell_left(record, wanted.deployment_group_id) == 1
+    assert told(listener) == [("deployment", "Created")]
+    assert tell_left(record, wanted.deployment_group_id) == 0
+    assert told(listener) == []
