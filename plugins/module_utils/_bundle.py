@@ -20,7 +20,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archi
     manifest,
     unpack,
 )
-from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import Listing
+from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import FORMAT, Listing
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import (
     DeploymentPaths,
     DeploymentRoot,
@@ -71,7 +71,7 @@ def download_bundle(
     digests = {name[start:]: digest for name, digest in tree.files.items()}
     others = {folder[start:]: names for folder, names in tree.others().items() if folder or not top}
     files = manifest(paths.archive, digests)
-    replace_file(paths.archive_manifest, seal({"files": files}), 0o600)
+    replace_file(paths.archive_manifest, seal({"format": FORMAT, "files": files}), 0o600)
     return Unpacked(files, others)
 
 
@@ -92,7 +92,7 @@ def _put_in_place(paths: DeploymentPaths, unpacked: str) -> None:
 def read_manifest(paths: DeploymentPaths) -> Optional[Dict[str, List[Any]]]:
     """Return what M(agentless.codedeploy.lifecycle_events) recorded of a deployment-archive, V(None) if nothing."""
     record = unseal(read_file(paths.archive_manifest))
-    return record["files"] if record else None
+    return record["files"] if record and record.get("format") == FORMAT else None
 
 
 def _single_top_folder(directory: str) -> Optional[str]:

@@ -6,7 +6,7 @@
 
 import os
 import stat
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils import _install_journal as journal_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import file_record
@@ -17,8 +17,8 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_mani
     Records,
     cleanup_text,
     folder_manifest,
-    install_json_text,
-    manifest_text,
+    install_json_parts,
+    manifest_parts,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import InstallPlan, Write
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import is_folder, join, lstat
@@ -280,17 +280,17 @@ class Installation:
         folders = list(self.plan.folders.values())
         contexts = [[os.path.realpath(path), context] for path, context in self.plan.contexts]
         cleanup = cleanup_text(folders, contexts)
-        self._state_file(self.instructions.install_json, install_json_text(folders, self._permissions()), 0o644)
+        self._state_file(self.instructions.install_json, install_json_parts(folders, self._permissions()), 0o644)
         if (manifest, contexts) != (self.plan.recorded, self.plan.old_contexts) or cleanup != read_file(
             self.instructions.cleanup
         ):
             self._state_file(self.instructions.cleanup, cleanup, 0o644)
-            self._state_file(self.instructions.manifest, manifest_text(cleanup, manifest, contexts), 0o600)
+            self._state_file(self.instructions.manifest, manifest_parts(cleanup, manifest, contexts), 0o600)
         if self.revision:
             self._state_file(self.instructions.last_successful_install, os.fsencode(self.revision), 0o644)
 
     @staticmethod
-    def _state_file(path: str, text: bytes, mode: int) -> None:
+    def _state_file(path: str, text: Union[bytes, Iterable[bytes]], mode: int) -> None:
         replace_file(path + journal_file.STAGED, text, mode)
 
     def _permissions(self) -> Iterator[Dict[str, Any]]:

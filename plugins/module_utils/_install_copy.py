@@ -42,16 +42,17 @@ def copy_file(source: str, destination: str, write: Any, umask: int, durable: bo
         )
         try:
             sha256 = _content(reading, writing, write.size, write.sha256, source)
-            status = os.fstat(writing)
-            if status.st_uid != write.uid or status.st_gid != write.gid:
-                os.fchown(writing, write.uid, write.gid)
-                os.fchmod(writing, write.mode)
-            elif status.st_mode & 0o7777 != write.mode:
-                os.fchmod(writing, write.mode)
             os.utime(writing, ns=write.times)
+            status = os.fstat(writing)
+            other = status.st_uid != write.uid or status.st_gid != write.gid
+            if other:
+                os.fchown(writing, write.uid, write.gid)
+            if other or status.st_mode & 0o7777 != write.mode:
+                os.fchmod(writing, write.mode)
+                status = os.fstat(writing)
             if durable:
                 os.fsync(writing)
-            return sha256, os.fstat(writing)
+            return sha256, status
         finally:
             os.close(writing)
     finally:

@@ -12,6 +12,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record 
     Listing,
     RecordedStatus,
     listed_records,
+    listed_statuses,
     proven,
     same_files,
     still_listed,
@@ -34,6 +35,7 @@ ArchiveManifest = Optional[Dict[str, Listing]]
 Status = Union[os.stat_result, RecordedStatus]
 MOST_LINKED = 100000
 EXISTING, KEPT, NEW = "existing", "kept", "new"
+FOLDER_STATUS = os.stat_result([stat.S_IFDIR] + [0] * 9)
 
 
 class Folder:
@@ -253,40 +255,48 @@ class FileMapping:
         relative = source[len(self.archive) + 1 :]
         known = self.manifest.get(relative)
         certain = relative in self.others
-        entries: Any = {name: os.lstat(join(source, name)) for name in self.others.get(relative, ())}
-        if not certain:
-            entries = scan(source)
+        entries: Dict[str, Any] = self._others(relative, source) if certain else scan(source)
         if checked:
             if certain and known is not None:
-                entries.update((name, RecordedStatus(record)) for name, record in listed_records(known).items())
+                entries.update(listed_statuses(known))
             return list(entries.items())
-        records: Dict[str, str] = {}
+        recorded: Dict[str, RecordedStatus] = {}
         if known is not None and (certain or still_listed(known, entries)):
             there = self.system.previous.listings.get(folder.real)
             if self.simple and folder.state == KEPT and there:
                 folder.listing = same_files(there, known)
             if folder.listing is not None:
-                folder.copies = dict.fromkeys(folder.listing[0].split("/"), (source, None, None, None, None))
+                names: Any = self.system.previous.files[folder.real]
+                if folder.listing is not there or len(names) > there[0].count("/") + 1:
+                    names = folder.listing[0].split("/")
+                folder.copies = dict.fromkeys(names, (source, None, None, None, None))
             if folder.listing is not there or there is None:
-                records = listed_records(known)
+                recorded = listed_statuses(known)
         if certain:
-            rest = (name for name in records if name not in folder.copies)
-            entries.update((name, RecordedStatus(records[name])) for name in rest)
+            entries.update((name, recorded[name]) for name in recorded if name not in folder.copies)
         special = []
         for name, status in entries.items() if certain or len(entries) > len(folder.copies) else ():
             if name in folder.copies:
                 continue
             if stat.S_ISREG(status.st_mode):
-                wanted = wanted_of(records[name]) if name in records else None
+                wanted = recorded[name].wanted if name in recorded else None
                 folder.copies[name] = (source, wanted, status, None, None)
             else:
                 special.append((name, status))
         return special
 
+    def _others(self, relative: str, source: str) -> Dict[str, Any]:
+        """Return the lstat of what is no file in a folder; of folders it is known what it says."""
+        prefix = relative + "/" if relative else ""
+        return {
+            name: FOLDER_STATUS if prefix + name in self.others else os.lstat(join(source, name))
+            for name in self.others[relative]
+        }
+
     def _proof(self, source: str, name: str, status: Status) -> Optional[str]:
         """Return how the record of an unchanged copy begins; None when the content is not known without reading it."""
         if isinstance(status, RecordedStatus):
-            return wanted_of(status.record)
+            return status.wanted
         if self._known[0] != source:
             known = self.manifest.get(source[len(self.archive) + 1 :])
             self._known = (source, listed_records(known) if known else {})

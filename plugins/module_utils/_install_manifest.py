@@ -8,22 +8,23 @@ The manifest is a sealed JSON object. C(folders) maps a folder to C([listing, {n
 its plain files and the records of the rest, see C(_file_record); the record of a symbolic link is V(l) and its text, of
 a folder made by Install C(d[ - acls]), None when nothing is known. C(contexts) lists what semanage was told. C(cleanup)
 is the sha256 of the cleanup file written with it: the manifest counts only beside that cleanup file, because the agent,
-or a deployment by the agent in between, writes the cleanup file alone.
+or a deployment by the agent in between, writes the cleanup file alone. C(format) says which form the records have.
 """
 
 import hashlib
 import json
 import os
 from json.encoder import encode_basestring, encode_basestring_ascii
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
+    FORMAT,
     Listing,
     listed_records,
     listing,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file
-from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal_text, unseal
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state_seal import seal_parts, unseal
 
 Records = Dict[str, Optional[str]]
 Folders = Dict[str, Tuple[Optional[Listing], Records]]
@@ -43,15 +44,15 @@ def folder_manifest(files: Optional[Listing], records: Records) -> Tuple[Optiona
 
 
 def _is_plain(record: str) -> bool:
-    return record[0] == "f" and record.count(" ") == 8
+    return record[0] == "f" and record.count(" ") == 5
 
 
 def record_acls(record: Optional[str]) -> List[str]:
     """Return the ACL entries of the record of a file or folder."""
     if not record or record[0] == "l":
         return []
-    fields = record.split(" ", 2 if record[0] == "d" else 9)
-    return fields[-1].split(",") if len(fields) == (3 if record[0] == "d" else 10) and fields[-1] else []
+    fields = record.split(" ", 2 if record[0] == "d" else 6)
+    return fields[-1].split(",") if len(fields) == (3 if record[0] == "d" else 7) and fields[-1] else []
 
 
 def read_previous(instructions: Any) -> Tuple[Folders, List[List[Any]]]:
@@ -63,7 +64,8 @@ def read_previous(instructions: Any) -> Tuple[Folders, List[List[Any]]]:
     if cleanup is None:
         return {}, []
     manifest = unseal(read_file(instructions.manifest))
-    if manifest is not None and manifest["cleanup"] == hashlib.sha256(cleanup).hexdigest():
+    ours = manifest is not None and manifest.get("format") == FORMAT
+    if manifest is not None and ours and manifest["cleanup"] == hashlib.sha256(cleanup).hexdigest():
         return {path: (files, rest) for path, (files, rest) in manifest["folders"].items()}, manifest["contexts"]
     return _from_cleanup(cleanup)
 
@@ -115,16 +117,27 @@ def cleanup_text(folders: Iterable[Any], contexts: Iterable[List[Any]]) -> bytes
     return os.fsencode("\n".join(lines) + "\n") if lines else b""
 
 
-def install_json_text(folders: Iterable[Any], permissions: Iterable[Dict[str, Any]]) -> bytes:
-    """Return the agent's install.json for planned folders, and the instructions that follow from permissions."""
-    items: List[bytes] = []
+def install_json_parts(folders: Iterable[Any], permissions: Iterable[Dict[str, Any]]) -> Iterator[bytes]:
+    """Yield the agent's install.json for planned folders, and the instructions that follow from permissions.
+
+    For many files it is large, and need not be in memory as a whole.
+    """
+    between = b'{"instructions":['
+    for text in _instructions(folders, permissions):
+        yield between
+        yield os.fsencode(text)
+        between = b","
+    yield b"]}" if between == b"," else between + b"]}"
+
+
+def _instructions(folders: Iterable[Any], permissions: Iterable[Dict[str, Any]]) -> Iterator[str]:
     for folder in folders:
         if folder.made:
-            items.append(os.fsencode('{"type":"mkdir","directory":%s}' % encode_basestring(folder.path)))
+            yield '{"type":"mkdir","directory":%s}' % encode_basestring(folder.path)
         if folder.copies:
-            items.append(os.fsencode(_copy_instructions(folder.path, folder.copies)))
-    items.extend([os.fsencode(json.dumps(each, ensure_ascii=False, separators=(",", ":"))) for each in permissions])
-    return b'{"instructions":[' + b",".join(items) + b"]}"
+            yield _copy_instructions(folder.path, folder.copies)
+    for each in permissions:
+        yield json.dumps(each, ensure_ascii=False, separators=(",", ":"))
 
 
 def _copy_instructions(path: str, copies: Dict[str, Any]) -> str:
@@ -142,14 +155,15 @@ def _copy_instructions(path: str, copies: Dict[str, Any]) -> str:
     return ",".join(items)
 
 
-def manifest_text(cleanup: bytes, folders: Folders, contexts: List[List[Any]]) -> bytes:
-    """Return the manifest that belongs to a cleanup file."""
-    items: List[str] = []
+def manifest_parts(cleanup: bytes, folders: Folders, contexts: List[List[Any]]) -> List[bytes]:
+    """Return the manifest that belongs to a cleanup file, in parts."""
+    parts = ['"format":%d,"cleanup":"%s","folders":{' % (FORMAT, hashlib.sha256(cleanup).hexdigest())]
+    between = ""
     for path, (files, rest) in folders.items():
         # Only names have characters that mean something in JSON.
         listed = "null" if files is None else '[%s,"%s"]' % (encode_basestring_ascii(files[0]), '","'.join(files[1:]))
-        items.append("%s:[%s,%s]" % (encode_basestring_ascii(path), listed, json.dumps(rest) if rest else "{}"))
-    return seal_text(
-        '"cleanup":"%s","folders":{%s},"contexts":%s}'
-        % (hashlib.sha256(cleanup).hexdigest(), ",".join(items), json.dumps(contexts))
-    )
+        others = json.dumps(rest) if rest else "{}"
+        parts.append("%s%s:[%s,%s]" % (between, encode_basestring_ascii(path), listed, others))
+        between = ","
+    parts.append('},"contexts":%s}' % json.dumps(contexts))
+    return seal_parts([part.encode("ascii") for part in parts])

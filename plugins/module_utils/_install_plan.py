@@ -9,7 +9,7 @@ import os
 import stat
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import wanted_record
+from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import STATE, wanted_record
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import read_acls, shown_mode
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import (
     EXISTING,
@@ -119,7 +119,11 @@ class InstallPlan:
     @property
     def removed(self) -> List[str]:
         """Real paths of files and folders of the previous deployment that are not in this one."""
-        planned = {join(folder.real, name) for folder in self.folders.values() for name in folder.copies}
+        planned = {
+            copy[4] or join(folder.real, name)
+            for folder in self.folders.values()
+            for name, copy in folder.copies.items()
+        }
         return [path for path in self.removed_files + self.removed_folders if path not in planned]
 
 
@@ -172,7 +176,7 @@ class Decisions:
                 self._special(folder, name, status, before(name), writes, records)
                 continue
             record = before(name)
-            if record and record.startswith(proof) and record[-1].isdigit():
+            if record and record.startswith(proof) and len(record) == len(proof) + STATE:
                 records[name] = record
                 continue
             mode, times = status.st_mode & 0o7777, (status.st_atime_ns, status.st_mtime_ns)
@@ -238,7 +242,7 @@ class Decisions:
         folder.wanted = Attributes(folder.real, mode, uid, gid, acl)
         if folder.state != KEPT:
             return
-        there = os.lstat(folder.real)
+        there = self.plan.previous.statuses[folder.real]
         record = self.plan.previous.folders[folder.real]
         had = [acl for acl in read_acls(folder.real) if acl] if record is None else record_acls(record)
         same = (stat.S_IMODE(there.st_mode), there.st_uid, there.st_gid) == (shown_mode(mode, acl), uid, gid)

@@ -96,8 +96,9 @@ class PreviousFiles:
     C(files) maps the real path of a folder to C({name: state}) of everything but folders; the state of a file is its
     record if it is proven to be as it was written, else "", of a symbolic link V(l) and its text. Of files in
     C(listings) it is "" although the listing of their folder proves them; C(records) tells more. C(folders) maps the
-    real path of each recorded folder that would be empty then to its record. What is recorded below a folder that has
-    since been replaced (by a symbolic link, say) is somebody else's and left alone.
+    real path of each recorded folder that would be empty then to its record, C(statuses) that of each
+    recorded folder that is one to its lstat. What is recorded below a folder that has since been replaced (by a
+    symbolic link, say) is somebody else's and left alone.
     """
 
     def __init__(self, recorded: Folders) -> None:
@@ -105,6 +106,7 @@ class PreviousFiles:
         self.files: Dict[str, Dict[str, str]] = {}
         self.listings: Dict[str, Listing] = {}
         self.folders: Dict[str, Optional[str]] = {}
+        self.statuses: Dict[str, os.stat_result] = {}
         found: List[Tuple[str, Optional[str]]] = []
         foreign: Set[str] = set()
         children: Dict[str, List[str]] = {}
@@ -155,6 +157,7 @@ class PreviousFiles:
                     gone[name] = proven(names[name], status)
                 elif stat.S_ISDIR(status.st_mode):
                     subfolders.append(name)
+                    self.statuses[join(real, name)] = status
                 else:
                     gone[name] = "l " + os.readlink(join(real, name)) if stat.S_ISLNK(status.st_mode) else ""
         except OSError as error:

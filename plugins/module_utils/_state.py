@@ -10,9 +10,10 @@ import os
 import shutil
 import time
 from contextlib import suppress
-from typing import Callable, List, Optional
+from typing import Callable, Iterable, List, Optional, Union
 
 OUR_MARK = "agentless.codedeploy"
+BUFFER = 1 << 16
 ONGOING_SECONDS = 24 * 3600
 RESERVED = (".", "..", "deployment-instructions", "deployment-logs", "ongoing-deployment", "bundle-cache")
 
@@ -47,15 +48,15 @@ def folder_name(name: str, what: str) -> str:
     return name
 
 
-def replace_file(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Write C(data) so that a reader, or a crash, sees the old file or the new one and nothing in between."""
+def replace_file(path: str, data: Union[bytes, Iterable[bytes]], mode: int = 0o644) -> None:
+    """Write C(data), in parts or not, so that a reader, or a crash, sees the old file or the new one as a whole."""
     temporary = path + ".new"
     if os.path.lexists(temporary):
         os.unlink(temporary)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
+        with os.fdopen(descriptor, "wb", BUFFER) as stream:
+            stream.writelines([data] if isinstance(data, bytes) else data)
             stream.flush()
             os.fsync(stream.fileno())
         os.rename(temporary, path)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.install_trees import Instance, Tree, permission
 
@@ -97,6 +97,7 @@ def test_redeployed_is_as_installed_afresh(revisions: list[tuple[Tree, Any]]) ->
 
 @THOROUGH
 @given(old=trees(), new=trees(), foreign=trees(4), behavior=st.sampled_from(["DISALLOW", "OVERWRITE", "RETAIN"]))
+@example(old={"a/a": None}, new={"a": "one"}, foreign={"a/b": None}, behavior="OVERWRITE")
 def test_the_run_does_what_the_plan_said(old: Tree, new: Tree, foreign: Tree, behavior: str) -> None:
     with instance() as made:
         made.deploy("old", old)
