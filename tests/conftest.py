@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import collection_loader
+import hypothesis
 import pytest
 from support import light_hosts as light
 from support.aws_server import AwsServer
@@ -19,6 +20,13 @@ from support.controller import Controller
 from support.local_fleet import LocalFleet
 
 collection_loader.register_collection()
+
+# The same examples each time, however long they take: a failure is to be one of the code. For others, and more of
+# them, there is make fuzz; pytest --hypothesis-profile=default takes random ones here too.
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+hypothesis.settings.load_profile("repeatable")
 
 NEEDS_ROOT = {"light_hosts", "conformance_host"}
 LEFT_OUT = pytest.StashKey[int]()

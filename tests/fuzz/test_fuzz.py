@@ -6,30 +6,28 @@
 from __future__ import annotations
 
 from fuzz import appspec_texts, archives, installs, state_files
-from hypothesis import HealthCheck, given, settings
-
-SLOW_IS_FINE = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
+from hypothesis import given, settings
 
 
-@settings(max_examples=1500, **SLOW_IS_FINE)
+@settings(max_examples=1500)
 @given(appspec_texts.texts())
 def test_appspec_texts(data: bytes) -> None:
     appspec_texts.check(data)
 
 
-@settings(max_examples=600, **SLOW_IS_FINE)
+@settings(max_examples=600)
 @given(archives.cases())
 def test_archives(archive: archives.Archive) -> None:
     archives.check_archive(archive)
 
 
-@settings(max_examples=150, **SLOW_IS_FINE)
+@settings(max_examples=150)
 @given(state_files.changes())
 def test_state_files(changes: list[state_files.Change]) -> None:
     state_files.check(changes)
 
 
-@settings(max_examples=150, **SLOW_IS_FINE)
+@settings(max_examples=150)
 @given(installs.deployments())
 def test_installs(deployments: list[installs.Deployment]) -> None:
     installs.check(deployments)

@@ -14,6 +14,7 @@ from support.applications import Application, installed_version
 from support.controller import Controller
 from support.local_fleet import LocalFleet
 from support.record import deployments, statuses
+from support.waiting import wait_until
 
 Fleets = Callable[..., LocalFleet]
 ROLE = "agentless.codedeploy.deploy"
@@ -114,8 +115,7 @@ def test_conclude_leaves_deployments_of_living_controllers_alone(
     conclude = playbook(tmp_path / "conclude.yml", CONCLUDING)
     running = controller.start("ansible-playbook", *controller.playbook_arguments(str(site), fleet.inventory()))
     try:
-        while not deployments(controller):
-            assert running.poll() is None, running.communicate()[0]
+        wait_until(lambda: deployments(controller), "the deployment is in the record", running)
         deployment_id = deployments(controller)[0]["deploymentId"]
         assert controller.playbook(conclude, fleet.inventory()).rc == 0
         one = {"agentless.codedeploy.deployment": {"state": "concluded", "deployment_id": deployment_id}}

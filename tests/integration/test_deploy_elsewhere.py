@@ -10,7 +10,6 @@ import signal
 import subprocess
 import tarfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from support.applications import Application, installed_version
 from support.controller import Controller
 from support.local_fleet import LocalFleet
 from support.record import deployments, events, statuses
+from support.waiting import wait_until
 from support.web_server import serve
 
 DEPLOY = "agentless.codedeploy.deploy"
@@ -238,8 +238,7 @@ def test_orphaned_worker_records_the_result(controller: Controller, local_fleet:
     running.kill()
     running.wait()
     release.touch()
-    while deployments(controller)[0]["status"] == "InProgress":
-        time.sleep(0.2)
+    wait_until(lambda: deployments(controller)[0]["status"] != "InProgress", "the worker has recorded the end")
     (deployment,) = deployments(controller)
     assert deployment["status"] == "Succeeded"
     assert events(controller, deployment["deploymentId"], "web1")["AfterInstall"]["status"] == "Succeeded"

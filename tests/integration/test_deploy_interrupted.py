@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from support.applications import Application, installed_version
 from support.controller import Controller
 from support.local_fleet import LocalFleet
 from support.record import deployments, events, statuses
+from support.waiting import wait_until
 
 DEPLOY = "agentless.codedeploy.deploy"
 Fleets = Callable[..., LocalFleet]
@@ -35,9 +35,7 @@ def test_the_next_run_reconciles_and_offers_the_rollback(
     }
     arguments = controller.playbook_arguments(DEPLOY, fleet.inventory(), **variables)
     running = controller.start("ansible-playbook", *arguments)
-    while not started.exists():
-        assert running.poll() is None, running.communicate()[0]
-        time.sleep(0.05)
+    wait_until(started.exists, "AfterInstall has begun", running)
     running.send_signal(number)
     running.communicate()
     assert running.returncode != 0

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import re
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from support.applications import Application, installed_version
 from support.controller import Controller, Result
 from support.local_fleet import LocalFleet
 from support.record import deployments, statuses
+from support.waiting import wait_until
 
 DEPLOY = "agentless.codedeploy.deploy"
 Fleets = Callable[..., LocalFleet]
@@ -202,7 +201,7 @@ def test_two_deployments_of_one_group(controller: Controller, local_fleet: Fleet
     )
     running = controller.start("ansible-playbook", *arguments)
     try:
-        wait_for(started, running)
+        wait_until(started.exists, "BeforeInstall has begun", running)
         result = deploy(controller, fleet, second.folder)
     finally:
         release.touch()
@@ -213,13 +212,6 @@ def test_two_deployments_of_one_group(controller: Controller, local_fleet: Fleet
     assert f"(process {running.pid}" in result.stdout
     assert installed_version(fleet.files("web1")) == "1"
     assert len(deployments(controller)) == 1
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Wait until a file is there."""
-    while not path.exists():
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.05)
 
 
 def test_a_record_that_cannot_be_written_is_said_once(

@@ -21,6 +21,7 @@ from support.applications import Application, installed_version
 from support.controller import Controller, Result
 from support.local_fleet import LocalFleet
 from support.postgresql import DATABASE, PASSWORD, PASSWORD_USER, PostgreSQLServer
+from support.waiting import LONGEST
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import group_id_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
@@ -54,7 +55,6 @@ SAMPLE = [
 ]
 EVERYWHERE = "CODEDEPLOY_TEST_KILL_EVERYWHERE" in os.environ
 STEPS = [*OF_THE_CONTROLLER, *OF_A_HOOK, *WHILE_FOLLOWED] if EVERYWHERE else SAMPLE
-LONGEST = 120.0
 
 
 class Killed:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from support.applications import Application, installed_version
 from support.controller import Controller, Result
 from support.local_fleet import LocalFleet
 from support.record import deployments, status, statuses
+from support.waiting import wait_until
 
 DEPLOY = "agentless.codedeploy.deploy"
 ON_FAILURE = {"enabled": True, "events": ["DEPLOYMENT_FAILURE"]}
@@ -108,18 +108,14 @@ def test_rollback_of_what_was_stopped(controller: Controller, local_fleet: Fleet
     )
     running = controller.start("ansible-playbook", *arguments)
     try:
-        while not started.exists():
-            assert running.poll() is None, running.communicate()[0]
-            time.sleep(0.05)
+        wait_until(started.exists, "AfterInstall has begun", running)
         # Another controller with the same record, and with no group of this name in its inventory.
         arguments = ["agentless.codedeploy.stop", "-e", "deploy_group=web", "-e", "stop_rollback=true"]
         stop = controller.run("ansible-playbook", *arguments, HOME=str(tmp_path / "elsewhere"))
         assert stop.rc == 0, str(stop)
         logs = fleet.deployment_root("web1").glob(f"*/{deployments(controller)[0]['deploymentId']}/events.jsonl")
         marker = next(logs).parent / "stop"
-        while not marker.exists():
-            assert running.poll() is None, running.communicate()[0]
-            time.sleep(0.1)
+        wait_until(marker.exists, "the instance is told", running)
     finally:
         release.touch()
         output = running.communicate()[0]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from support.applications import Application, installed_version
 from support.controller import Controller, Result
 from support.local_fleet import LocalFleet
 from support.record import deployments, events, statuses
+from support.waiting import wait_until
 
 DEPLOY = "agentless.codedeploy.deploy"
 Fleets = Callable[..., LocalFleet]
@@ -37,9 +37,7 @@ class Held:
         variables = {"deploy_group": "web", "deploy_revision": application.folder, **variables}
         arguments = controller.playbook_arguments(DEPLOY, fleet.inventory(), **variables)
         self.process: subprocess.Popen[str] = controller.start("ansible-playbook", *arguments)
-        while not self.started.exists():
-            assert self.process.poll() is None, self.process.communicate()[0]
-            time.sleep(0.05)
+        wait_until(self.started.exists, f"{hook} has begun", self.process)
 
     def release(self) -> None:
         """Let the hook end."""
@@ -64,9 +62,7 @@ def test_stop_between_two_events(controller: Controller, local_fleet: Fleets, tm
         again = stop(controller, deployment_id=identifier)
         assert again.rc == 0, str(again)
         (log,) = fleet.deployment_root("web1").glob(f"*/{identifier}/events.jsonl")
-        while not (log.parent / "stop").exists():
-            assert held.process.poll() is None, held.output()
-            time.sleep(0.1)
+        wait_until((log.parent / "stop").exists, "the instance is told", held.process)
     finally:
         held.release()
         output = held.output()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from support.applications import Application, installed_version
 from support.controller import Controller
 from support.local_fleet import LocalFleet
 from support.record import deployments
+from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import group_id_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import waiting_controllers
@@ -37,15 +37,12 @@ def test_a_run_waits_its_turn_and_for_the_rollback(controller: Controller, local
     arguments = controller.playbook_arguments(DEPLOY, inventory, deploy_group="web", **rolled_back)
     holder = controller.start("ansible-playbook", *arguments)
     store = open_store(str(controller.store))
-    while deployments(controller)[0]["status"] != "InProgress":
-        assert holder.poll() is None, holder.communicate()[0]
+    wait_until(lambda: deployments(controller)[0]["status"] == "InProgress", "the group is held", holder)
     active = deployments(controller)[0]["deploymentId"]
     three = Application(tmp_path / "three", "3")
     waits = {"deploy_group": "web", "deploy_revision": three.folder, "deploy_wait_for_group": 900}
     waiter = controller.start("ansible-playbook", *controller.playbook_arguments(DEPLOY, inventory, **waits))
-    while not waiting_controllers(store, group_id_of("web", "web")):
-        assert waiter.poll() is None, waiter.communicate()[0]
-        time.sleep(0.1)
+    wait_until(lambda: waiting_controllers(store, group_id_of("web", "web")), "the second run waits", waiter)
     store.close()
     release.touch()
     assert holder.communicate() is not None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import tarfile
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ansible.release import __version__ as core_version
 from support.controller import Controller
 from support.interpreters import interpreters
 from support.matrix import ALL_PYTHONS, INSTANCE_PYTHONS, versions
+from support.waiting import wait_until
 
 CORE = ".".join(core_version.split(".")[:2])
 SERVED = [python for python in versions(INSTANCE_PYTHONS[CORE]) if python in interpreters()]
@@ -149,9 +149,7 @@ def test_a_second_deployment_fails_at_once_and_names_the_first(controller: Contr
         *("--module-name", "agentless.codedeploy.lifecycle_events", "--args", json.dumps(arguments)),
     )
     log = tmp_path / "root" / "g" / "d-1" / "events.jsonl"
-    while not log.exists() or '"AfterInstall"' not in log.read_text():
-        assert first.poll() is None
-        time.sleep(0.05)
+    wait_until(lambda: log.exists() and '"AfterInstall"' in log.read_text(), "AfterInstall has begun", first)
     second = module(controller, SERVED[-1], "lifecycle_events", {**options, "deployment_id": "d-2"})
     (tmp_path / "go").touch()
     first.communicate()

@@ -33,7 +33,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import
 
 APPLICATION = "HollowWeb"
 # Seconds that a script may take: more than one that does nothing but write a line needs on a busy machine.
-SCRIPT_SECONDS = 10
+SCRIPT_SECONDS = 20
 LETTERS = {"Succeeded": "S", "Failed": "F", "Skipped": "P"}
 
 

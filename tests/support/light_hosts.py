@@ -18,6 +18,7 @@ from pathlib import Path
 import yaml
 from support.debian_packages import install_packages, installable
 from support.root_file_system import LOGIN_USER, LightHostError, root_file_system, run
+from support.waiting import LONGEST
 
 # In namespaces of its own, and killed with the process that starts it.
 ALONE = ["setpriv", "--pdeathsig", "KILL"]
@@ -62,9 +63,6 @@ INIT_COMMAND = b"/usr/bin/python3\0/sbin/light-host-init\0"
 # Addresses that are set aside for tests of networks (RFC 2544): a fleet has a number, each host a pair of addresses.
 ADDRESS = "198.18.{fleet}.{last}"
 LARGEST_FLEET = 60
-
-LONGEST = 120.0
-"""Seconds after which a host that does not start is given up."""
 
 
 class LightHost:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-LONGEST = 300.0
-"""Seconds after which processes that have not come to an end are killed."""
+from support.waiting import LONGEST
 
 forked = multiprocessing.get_context("fork")
 

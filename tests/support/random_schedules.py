@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 from support.deployments import make_group, request
 from support.minimum_healthy_model import Model
-from support.processes import LONGEST, forked
+from support.processes import forked
+from support.waiting import LONGEST
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     CodeDeployError,

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis import given, settings, strategies
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle import download_bundle, read_manifest
 from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archive import BundleError
@@ -390,7 +390,7 @@ def packed(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["tar", "tgz", "zip"])
 @given(data=strategies.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150)
 def test_a_damaged_archive_is_refused_or_stays_inside(kind: str, data: strategies.DataObject) -> None:
     content = bytearray(packed(kind))
     for _attempt in range(data.draw(strategies.integers(1, 4))):

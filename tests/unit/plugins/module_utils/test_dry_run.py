@@ -6,17 +6,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.dry_run import Instance, changes, contents
-from support.install_trees import Tree, permission
+from support.install_trees import Tree, memory_folder, permission
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached
@@ -81,15 +80,11 @@ def named(lists: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 @contextmanager
 def instance() -> Iterator[Instance]:
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    directory = Path(tempfile.mkdtemp(prefix="codedeploy-test-", dir=memory))
-    try:
+    with tempfile.TemporaryDirectory() as other, memory_folder(Path(other)) as directory:
         yield Instance(directory)
-    finally:
-        shutil.rmtree(directory)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80)
 @given(
     old=trees(),
     new=trees(),

@@ -10,11 +10,11 @@ import os
 import resource
 import signal
 import stat
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks import hook_environment, run_scripts
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_log import LONGEST_LINE, HookLog
@@ -56,18 +56,17 @@ def hooks(tmp_path: Path) -> Hooks:
     return Hooks(tmp_path)
 
 
-def ended(path: Path, seconds: float = 10) -> bool:
+def wait_for_end(path: Path) -> None:
     """Wait until the process whose number a file has is gone."""
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
+
+    def ended() -> bool:
         try:
-            state = Path(f"/proc/{path.read_text().strip()}/stat").read_text().rpartition(") ")[2][0]
-        except (OSError, ValueError):
+            return Path(f"/proc/{path.read_text().strip()}/stat").read_text().rpartition(") ")[2][0] == "Z"
+        except OSError:
+            # Gone, or ended before it could write the file.
             return True
-        if state == "Z":
-            return True
-        time.sleep(0.05)
-    return False
+
+    wait_until(ended, f"the process of the file {path.name} has ended")
 
 
 def test_a_script_that_succeeds_gives_no_log(hooks: Hooks) -> None:
@@ -167,7 +166,7 @@ def test_a_time_out_ends_the_whole_session(hooks: Hooks, tmp_path: Path) -> None
     result = hooks.run(timeout=1)
     assert result["error_code"] == "ScriptTimedOut"
     assert result["message"] == "Script at specified location: s.sh failed to complete in 1 seconds"
-    assert ended(tmp_path / "child")
+    wait_for_end(tmp_path / "child")
 
 
 def test_what_ignores_term_is_killed(hooks: Hooks, tmp_path: Path) -> None:
@@ -176,20 +175,22 @@ def test_what_ignores_term_is_killed(hooks: Hooks, tmp_path: Path) -> None:
         f"echo $$ > {tmp_path}/own\nwhile :; do sleep 1; done\n"
     )
     assert hooks.run(timeout=1)["error_code"] == "ScriptTimedOut"
-    assert ended(tmp_path / "child")
-    assert ended(tmp_path / "own")
+    wait_for_end(tmp_path / "child")
+    wait_for_end(tmp_path / "own")
 
 
 def test_a_program_left_in_the_background_neither_hangs_the_event_nor_dies(hooks: Hooks, tmp_path: Path) -> None:
+    ticks = tmp_path / "ticks"
     hooks.script(
-        f"#!/bin/sh\n(while [ ! -e {tmp_path}/end ]; do echo tick; echo tock >&2; sleep 0.2; done; "
+        f"#!/bin/sh\n(while [ ! -e {tmp_path}/end ]; do echo tick; echo tock >&2; echo >> {ticks}; sleep 0.1; done; "
         f"touch {tmp_path}/lived) &\necho $! > {tmp_path}/child\necho started\n"
     )
     assert hooks.run(timeout=600)["error_code"] == "Success"
     assert "[stdout]started" in hooks.lines()
-    time.sleep(1)
+    seen = ticks.stat().st_size if ticks.exists() else 0
+    wait_until(lambda: ticks.exists() and ticks.stat().st_size > seen + 5, "the program goes on writing")
     (tmp_path / "end").touch()
-    assert ended(tmp_path / "child")
+    wait_for_end(tmp_path / "child")
     assert (tmp_path / "lived").exists()
 
 
@@ -261,7 +262,7 @@ def test_a_script_does_not_go_on_without_its_log(hooks: Hooks, tmp_path: Path) -
         finally:
             os._exit(status)
     assert os.waitpid(pid, 0)[1] == 0
-    assert ended(tmp_path / "own")
+    wait_for_end(tmp_path / "own")
 
 
 def test_memory_stays_bounded_by_the_longest_line(hooks: Hooks) -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.install_trees import Instance, Tree, permission
+from support.install_trees import Instance, Tree, memory_folder, permission
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils import _install, _install_journal
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError
@@ -59,19 +59,15 @@ def trees(draw: Any, size: int = 8) -> Tree:
 
 @contextmanager
 def instance() -> Iterator[Instance]:
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    root = Path(tempfile.mkdtemp(prefix="codedeploy-test-", dir=memory))
-    try:
-        yield Instance(root)
-    finally:
-        shutil.rmtree(root)
+    with tempfile.TemporaryDirectory() as other, memory_folder(Path(other)) as directory:
+        yield Instance(directory)
 
 
 def spec(made: Instance, permissions: list[dict[str, Any]]) -> dict[str, Any]:
     return made.spec([permission(made.destination, **values) for values in permissions])
 
 
-THOROUGH = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(max_examples=150)
 
 
 @THOROUGH

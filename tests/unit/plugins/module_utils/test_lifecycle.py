@@ -14,13 +14,13 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.install_trees import permission
 from support.lifecycle_instance import EVENTS, Instance, statuses
+from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import read_lines, summary
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import start_time
@@ -247,9 +247,11 @@ def test_the_events_go_on_after_the_answer_and_keep_the_lock(instance: Instance)
     appspec = instance.revision(
         "v1", "AfterInstall", script=f"until [ -e {instance.directory}/go ]; do sleep 0.1; done"
     )
-    result = instance.deploy("v1", appspec, wait=1.0)
+    result = instance.deploy("v1", appspec, wait=0.0)
     assert result["status"] == "InProgress"
-    assert statuses(result)[-3:] == ["InProgress", "Pending", "Pending"]
+    assert statuses(result)[-2:] == ["Pending", "Pending"]
+    log = Path(result["events_log"])
+    wait_until(lambda: log.exists() and b'"AfterInstall"' in log.read_bytes(), "AfterInstall has begun")
     assert result["process"]["start_time"] == start_time(result["process"]["pid"])
     with pytest.raises(StateError, match="deployment d-v1 is in progress"):
         instance.deploy("v2", instance.revision("v2"))
@@ -321,14 +323,10 @@ def test_an_interrupt_of_the_module_leaves_the_events_running(instance: Instance
         instance.deploy("v1", appspec)
         os._exit(0)
     log = instance.root / "g" / "d-v1" / "events.jsonl"
-    while not instance.ran.exists():
-        time.sleep(0.05)
+    wait_until(instance.ran.exists, "AfterInstall has begun")
     os.killpg(pid, signal.SIGHUP)
     os.waitpid(pid, 0)
-    limit = time.monotonic() + 60
-    while b'"finished": true' not in log.read_bytes():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
+    wait_until(lambda: b'"finished": true' in log.read_bytes(), "the events have ended")
     assert summary(EVENTS, read_lines(log.read_bytes()))["status"] == "Succeeded"
 
 

@@ -24,7 +24,8 @@ from typing import Any
 
 import pytest
 from support.faults import FAILED, FAULTS, FEWER_FAULTS, REFUSED, SUCCEEDED, Faults
-from support.install_trees import make_tree, snapshot
+from support.install_trees import make_tree, memory_folder, snapshot
+from support.waiting import LONGEST
 from support.web_server import serve
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils import _lifecycle_revision
@@ -37,7 +38,6 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._state import
 KINDS = ["zip", "tar", "directory", "cached", "pushed", "url", "the same deployment again"]
 EVENTS = ["DownloadBundle", "Install", "AfterInstall"]
 HALF_DONE = (".new", ".old", "-removed", "-ongoing", "-journal", ".staged")
-LONGEST = 60.0
 EVERY_FAULT = os.environ.get("CODEDEPLOY_TEST_EVERY_FAULT") == "1"
 # Else each third call, another third with each fault, except of zip archives.
 ALL_POINTS = os.environ.get("CODEDEPLOY_TEST_ALL_POINTS") == "1"
@@ -158,21 +158,15 @@ class Instance:
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[Instance]:
-    memory = Path("/dev/shm")
-    directory = tmp_path
-    if os.access(memory, os.W_OK):
-        directory = memory / f"codedeploy-test-lifecycle-{os.getpid()}"
-        directory.mkdir()
-    made = Instance(directory)
-    # The processes that are forked by the hundred have nothing to collect.
-    gc.collect()
-    gc.freeze()
-    for _number in range(2):
-        made.deploy_next(("", 0))
-    yield made
-    gc.unfreeze()
-    if directory != tmp_path:
-        shutil.rmtree(directory)
+    with memory_folder(tmp_path) as directory:
+        made = Instance(directory)
+        # The processes that are forked by the hundred have nothing to collect.
+        gc.collect()
+        gc.freeze()
+        for _number in range(2):
+            made.deploy_next(("", 0))
+        yield made
+        gc.unfreeze()
 
 
 @pytest.fixture

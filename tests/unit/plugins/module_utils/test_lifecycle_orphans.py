@@ -8,25 +8,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.lifecycle_instance import Instance
+from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_process import start_time
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import read_lines
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError
-
-LONGEST = 60.0
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + LONGEST
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.02)
 
 
 def lives(pid: int) -> bool:
@@ -41,13 +32,18 @@ def instance(tmp_path: Path) -> Instance:
     return Instance(tmp_path)
 
 
-def orphan(instance: Instance, timeout: int, script: str) -> tuple[dict[str, Any], int]:
-    """Kill the process that runs AfterInstall while its script runs; give the module's result and the script's pid."""
+def orphan(instance: Instance, timeout: int, script: str, before: str = "true") -> tuple[dict[str, Any], int]:
+    """Kill the process that runs AfterInstall while its script runs; give the module's result and the script's pid.
+
+    :param script: what the script does while the process is killed, and then.
+    :param before: what it has done by then.
+    """
     note = instance.directory / "pid"
-    appspec = instance.revision("v1", "AfterInstall", script=f"echo $$ > {note}.new; mv {note}.new {note}\n{script}")
+    script = f"{before}\necho $$ > {note}.new; mv {note}.new {note}\n{script}"
+    appspec = instance.revision("v1", "AfterInstall", script=script)
     appspec["hooks"]["AfterInstall"][0]["timeout"] = timeout
     result = instance.deploy("v1", appspec, wait=0.0)
-    wait_for(note.exists)
+    wait_until(note.exists, "the script has begun")
     os.kill(result["process"]["pid"], signal.SIGKILL)
     os.waitpid(result["process"]["pid"], 0)
     return result, int(note.read_text())
@@ -64,7 +60,7 @@ def test_a_script_that_goes_on_keeps_others_out_and_is_named(instance: Instance)
     with pytest.raises(StateError, match=f"deployment d-v1 still runs as process {pid}"):
         instance.deploy("v1", None, events=["AfterInstall"])
     (instance.directory / "go").touch()
-    wait_for(lambda: not lives(pid))
+    wait_until(lambda: not lives(pid), "the script has ended")
     assert instance.deploy("v2", None, events=[])["status"] == "Succeeded"
 
 
@@ -93,17 +89,18 @@ def test_an_installed_revision_that_nobody_concluded_is_the_one_to_stop_and_to_p
 def test_what_the_refusal_says_ends_it(instance: Instance) -> None:
     _result, pid = orphan(instance, 3600, "sleep 600")
     os.kill(-pid, signal.SIGTERM)
-    wait_for(lambda: not lives(pid))
+    wait_until(lambda: not lives(pid), "the script has ended")
     assert instance.deploy("v2", instance.revision("v2"))["status"] == "Succeeded"
 
 
 def test_it_is_ended_after_its_time_out_whatever_it_does(instance: Instance) -> None:
     child = instance.directory / "child"
-    _result, pid = orphan(instance, 1, f"trap '' TERM\nsleep 600 &\necho $! > {child}\nwhile :; do sleep 0.2; done")
-    wait_for(lambda: child.exists() and bool(child.read_text().strip()))
+    # Five seconds after its time-out it would be killed by the process that is to be killed before.
+    before = f"trap '' TERM\nsleep 600 &\necho $! > {child}"
+    _result, pid = orphan(instance, 2, "while :; do sleep 0.2; done", before)
     appspec = instance.revision("v2")
-    deadline = time.time() + 1
-    wait_for(lambda: time.time() > deadline)
+    deadline = time.time() + 2
+    wait_until(lambda: time.time() > deadline, "its time-out is over")
     assert instance.deploy("v2", appspec)["status"] == "Succeeded"
     assert not lives(pid) and not lives(int(child.read_text()))
 
@@ -117,7 +114,7 @@ def test_a_program_that_an_ended_script_has_left_keeps_nobody_out(instance: Inst
     assert instance.deploy("v2", instance.revision("v2"))["status"] == "Succeeded"
     assert lives(int(child.read_text()))
     (instance.directory / "end").touch()
-    wait_for(lambda: not lives(int(child.read_text())))
+    wait_until(lambda: not lives(int(child.read_text())), "the program has ended")
 
 
 def test_another_process_that_got_the_number_keeps_nobody_out(instance: Instance) -> None:

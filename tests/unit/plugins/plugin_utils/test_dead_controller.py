@@ -51,7 +51,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils import _deplo
 def reach(step):
     if step == sys.argv[3]:
         print(deployment.deployment_id, flush=True)
-        time.sleep(60)
+        time.sleep(3600)
 
 store = _store.open_store(sys.argv[2])
 deployment = d.create_deployment(store, request("abcd", "HalfAtATime", 2))

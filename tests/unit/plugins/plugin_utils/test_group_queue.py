@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.deployments import ELSEWHERE, GONE, GROUP_ID, deploy, request
 from support.processes import in_processes
+from support.waiting import LONGEST
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import refuse_rollback
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
@@ -196,7 +197,7 @@ def wait_and_deploy(location: str, number: int) -> tuple[str, float]:
         mine = [waiting for waiting in waiting_controllers(store, GROUP_ID) if waiting.owner == owner]
         since.extend(waiting.since for waiting in mine)
 
-    wait_for_group(store, GROUP_ID, "production", owner, 60, note, 0.05)
+    wait_for_group(store, GROUP_ID, "production", owner, LONGEST, note, 0.05)
     deployment = create_deployment(store, request("ab", "OneAtATime", owner=owner))
     for instance in deployment.order:
         assert ask_to_start(store, deployment.deployment_id, instance).action == "go"

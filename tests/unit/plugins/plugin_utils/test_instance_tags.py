@@ -129,7 +129,7 @@ def ec2_lists(filters, tags):
     return True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(SELECTIONS, min_size=1, max_size=2), st.dictionaries(TEXTS.filter(bool), TEXTS, max_size=3))
 def test_a_listing_leaves_out_nothing_that_is_selected(selections, tags):
     if any(selection.matches(tags) for selection in selections):

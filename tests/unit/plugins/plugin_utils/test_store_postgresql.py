@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from support.deployments import ELSEWHERE, GROUP_ID, deploy, request
 from support.postgresql import DATABASE, PASSWORD, PASSWORD_USER, PostgreSQLServer
+from support.waiting import LONGEST, wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     ask_to_start,
@@ -182,12 +183,16 @@ def test_what_a_transaction_had_done_when_its_connection_dropped_is_undone(
     assert get_deployment(store, deployment_id).deployment_overview["InProgress"] == 0
 
 
-def test_a_server_that_is_started_again_is_waited_for(own_server: PostgreSQLServer) -> None:
+def test_a_server_that_is_started_again_is_waited_for(
+    own_server: PostgreSQLServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_store(own_server.new_location())
     deployment_id = create_deployment(store, request("ab")).deployment_id
     own_server.halt()
     with pytest.raises(StoreError, match="no server answers there"):
         list_deployments(open_store(store.location))
+    # However long the server takes.
+    monkeypatch.setattr(f"{UTILS}._store.RECONNECT_SECONDS", LONGEST)
     answers: list[str] = []
     asking = threading.Thread(target=lambda: answers.append(ask_to_start(store, deployment_id, "a").action))
     asking.start()
@@ -332,11 +337,8 @@ def test_a_transaction_that_is_undone_again_and_again_is_given_up(location: str)
 def _until_waiting(location: str) -> None:
     """Wait until a process waits for a row that another one holds."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    deadline = time.monotonic() + 30
     with psycopg.connect(location, autocommit=True) as connection:
-        while not connection.execute(query).fetchone()[0]:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: connection.execute(query).fetchone()[0], "a process waits for a row")
 
 
 def test_a_finished_instance_is_recorded_once(location: str) -> None:

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import pytest
 from support.deployments import GONE, GROUP_ID, install_event, request
-from support.processes import LONGEST, in_processes
+from support.processes import in_processes
 from support.random_steps import one_step
+from support.waiting import LONGEST
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     ActiveDeployment,
