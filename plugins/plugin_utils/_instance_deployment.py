@@ -125,11 +125,12 @@ class InstanceDeployment:
         except Exception as error:
             self._fail(f"{type(error).__name__}: {self._without_secrets(str(error))}")
             raise
+        untouched = outcome["status"] == "Stopped" and self._steps.only_out_of_service
         outcome = settled(self._without_secrets(outcome))
         restored = outcome.get("restored") or {}
         message: str | None = outcome["message"] or restored.get("message")
         if outcome["status"] != "Succeeded":
-            message = self._put_back(message)
+            message = self._put_back(message, untouched)
         self._finish(outcome["status"], outcome["events"], message, restored.get("status") == "Succeeded")
         return outcome
 
@@ -187,11 +188,18 @@ class InstanceDeployment:
         self._finish("Failed", self._steps.events, message)
         return message
 
-    def _put_back(self, message: str | None) -> str | None:
-        """Let an instance that has failed have its requests back when that is wanted; CodeDeploy leaves it without."""
-        if self._traffic is None or not self._traffic.options.reregister_on_failure or not self._steps.out_of_service:
+    def _put_back(self, message: str | None, untouched: bool = False) -> str | None:
+        """Let an instance that has failed have its requests back when that is wanted; CodeDeploy leaves it without.
+
+        :param untouched: it was stopped before anything ran on it, and so has what it had.
+        """
+        if self._traffic is None or not self._steps.out_of_service:
             return message
-        return " ".join(part for part in (message, self._traffic.put_back()) if part)
+        if not (untouched or self._traffic.options.reregister_on_failure):
+            return message
+        came_of_it = self._traffic.put_back()
+        self._say(f"{self._name}: {came_of_it}")
+        return " ".join(part for part in (message, came_of_it) if part)
 
     def _finish(
         self, status: FinishStatus, events: list[dict[str, Any]], message: str | None, restored: bool = False

@@ -61,12 +61,18 @@ class InstanceSteps:
         self._without_scripts = without_scripts
         #: What has ended so far, in order.
         self.events: list[Event] = []
+        self._touched = False
 
     @property
     def out_of_service(self) -> bool:
         """Whether traffic was blocked, or partly so, and not allowed again."""
         tried = {event["lifecycle_event_name"]: event["status"] for event in self.events}
         return BLOCK_TRAFFIC in tried and ALLOW_TRAFFIC not in tried
+
+    @property
+    def only_out_of_service(self) -> bool:
+        """Whether that is all: no script has run on the instance, which has what it had."""
+        return self.out_of_service and not self._touched
 
     def run(self, parameters: dict[str, Any]) -> Outcome:
         """Run the events up to the first failure or a stop.
@@ -101,9 +107,13 @@ class InstanceSteps:
             parameters = {key: value for key, value in parameters.items() if key != "bundle"}
         parameters = {**parameters, "events": step}
         observer = self._observer
-        return self._instance.run_events(
+        before, self._touched = self._touched, True
+        outcome = self._instance.run_events(
             parameters, observer.ended, observer.stop_requested, observer.stop_requested_apart
         )
+        if outcome["status"] == "Stopped" and all(event["status"] == "Skipped" for event in outcome["events"]):
+            self._touched = before
+        return outcome
 
     def _traffic_event(self, name: str) -> Outcome:
         """Let the load balancers send no requests to the instance, or send them again, and wait for it."""

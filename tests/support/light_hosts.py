@@ -71,6 +71,8 @@ class LightHost:
     def __init__(self, name: str, fleet: int, index: int, directory: Path, root: Path, public_key: Path) -> None:
         self.name = name
         self.address = ADDRESS.format(fleet=fleet, last=4 * index + 2)
+        #: This machine's own address on the host's cable.
+        self.gateway = ADDRESS.format(fleet=fleet, last=4 * index + 1)
         self._interface = f"cdlight{fleet}n{index}"
         directory.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
@@ -81,7 +83,7 @@ class LightHost:
             text=True,
         )
         self.pid = self._first_process()
-        self._connect(ADDRESS.format(fleet=fleet, last=4 * index + 1))
+        self._connect(self.gateway)
         self.start_sshd()
 
     def _first_process(self) -> int:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -17,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support.debian_packages import install_packages
+from support.light_hosts import LightHost
 
 HAPROXY, NGINX = "/usr/sbin/haproxy", "/usr/sbin/nginx"
 
@@ -145,6 +148,47 @@ class Nginx:
         """End it with its workers."""
         self._process.terminate()
         self._process.wait()
+
+
+def haproxy_on(host: LightHost, servers: dict[str, str]) -> None:
+    """Start haproxy on a light host, its admin socket where Debian has it, in front of servers: name -> address."""
+    install_packages({HAPROXY: "haproxy"})
+    _copy_program(host, HAPROXY)
+    host.path("/run/haproxy").mkdir()
+    host.path("/etc/haproxy.cfg").write_text(
+        "global\n    stats socket /run/haproxy/admin.sock mode 600 level admin\n"
+        "defaults\n    mode http\n    timeout connect 60s\n    timeout client 60s\n    timeout server 60s\n"
+        "frontend front\n    bind 127.0.0.1:8080\n    default_backend web\n"
+        "backend web\n    default-server inter 500ms rise 1 fall 30\n"
+        + "".join(f"    server {name} {address} check\n" for name, address in servers.items())
+    )
+    host.run(HAPROXY, "-D", "-f", "/etc/haproxy.cfg")
+
+
+def nginx_on(host: LightHost, servers: dict[str, str]) -> None:
+    """Start nginx on a light host, all files where Debian has them, in front of servers: name -> address."""
+    install_packages({NGINX: "nginx-light"})
+    _copy_program(host, NGINX)
+    for folder in ("/etc/nginx/conf.d", "/var/log/nginx", "/var/lib/nginx"):
+        host.path(folder).mkdir(parents=True)
+    lines = "".join(f"    server {address};\n" for address in servers.values())
+    host.path("/etc/nginx/conf.d/upstream.conf").write_text(f"upstream web {{\n{lines}}}\n")
+    host.path("/etc/nginx/nginx.conf").write_text(
+        "pid /run/nginx.pid;\nevents {}\nhttp {\n    access_log off;\n    include conf.d/upstream.conf;\n"
+        "    server {\n        listen 127.0.0.1:8081;\n        location / { proxy_pass http://web; }\n    }\n}\n"
+    )
+    # Its workers would keep the pipe of its errors open.
+    host.run("sh", "-c", f"{NGINX} >/dev/null 2>&1")
+
+
+def _copy_program(host: LightHost, program: str) -> None:
+    """Bring a program of this machine to a light host, of the same Debian, with the libraries that it lacks."""
+    libraries = re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", program], capture_output=True, text=True).stdout)
+    for path in [program, *libraries]:
+        there = host.path(path)
+        if not there.exists():
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, there)
 
 
 class Requests:
