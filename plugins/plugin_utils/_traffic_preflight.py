@@ -24,12 +24,19 @@ def check_traffic(
 ) -> None:
     """Find what would keep BlockTraffic and AllowTraffic from succeeding, with each load balancer's own words.
 
+    Before they are asked: whether they can be the instances' load balancers at all.
+
     :param options: of the deployment's record.
     :param names: the instances.
     """
-    if not is_load_balanced(options):
+    hosts = task_vars.get("hostvars") or {}
+    # Few deployments need any of it.
+    if options.get("aws"):
+        from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws_regions import check_regions
+
+        check_regions(options, (hosts.get(name, {}) for name in names), findings)
+    if findings.problems or not is_load_balanced(options):
         return
-    # Few deployments need it.
     from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_instances import (
         Places,
         instances_problems,
