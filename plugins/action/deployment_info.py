@@ -97,13 +97,16 @@ def _deployments(store: Store, arguments: dict[str, Any]) -> Answer:
         "deployments": [one.deployment_id for one in found],
         "deployments_info": [deployment_info(one) for one in found],
     }
-    lines = overview_lines(found)
+    asked = ("statuses", "creator", "next_token", "application_name", "deployment_group_name")
+    filtered = any(arguments[name] for name in asked) or any((arguments["create_time_range"] or {}).values())
+    lines = overview_lines(found, filtered)
     if token:
         data["next_token"] = token
         lines += ["", f"more: -e status_next_token={token}"]
     if group:
         data["deployment_groups_info"] = [deployment_group_info(one) for one in groups]
-        lines = [*[line for one in groups for line in [*group_lines(one), ""]], *lines]
+        unknown = [] if groups else [f"No deployment group is called {group}; the playbook groups shows all.", ""]
+        lines = [*unknown, *[line for one in groups for line in [*group_lines(one), ""]], *lines]
     return data, lines
 
 

@@ -30,7 +30,8 @@ class ActionModule(ControllerAction):
     """Removes old deployments from the record, and bundles that nothing needs from the controller."""
 
     ARGUMENTS = {
-        "older_than_days": {"type": "int", "required": True},
+        # Required, with a message of its own.
+        "older_than_days": {"type": "int"},
         "keep_last": {"type": "int", "default": 10},
         "application_name": {"type": "str"},
         "deployment_group_name": {"type": "str"},
@@ -45,8 +46,10 @@ class ActionModule(ControllerAction):
         days, application, group = (
             arguments[name] for name in ("older_than_days", "application_name", "deployment_group_name")
         )
+        if days is None:
+            raise InvalidInput("Say how many days ago deployments must have ended: -e prune_older_than_days=365.")
         if days < 1 or arguments["keep_last"] < 1:
-            raise InvalidInput("older_than_days and keep_last must be at least 1.")
+            raise InvalidInput("prune_older_than_days and prune_keep_last must be at least 1.")
         if arguments["audit_trail"] and (application or group):
             raise InvalidInput("audit_trail is about all of the record: leave application and group out.")
         store, check_mode = open_store(arguments["store"]), bool(self._task.check_mode)

@@ -255,6 +255,7 @@ def _deployment(tx: Transaction, row: Row, with_order: bool = True) -> Deploymen
         owner=owner_of(row),
         heartbeat=row["heartbeat"],
         stop_rollback=None if row["stop_rollback"] is None else bool(row["stop_rollback"]),
+        stopping=row["stop_requested_time"] is not None,
     )
 
 

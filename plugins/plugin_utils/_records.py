@@ -86,7 +86,8 @@ class Deployment:
     same but not more than the deployment has instances; ``order`` lists the deployment's instances as they are to be
     started, and ``zone_instances`` counts them by zone.
     ``abandoned`` is set by create_deployment() alone. ``stop_rollback`` is StopDeployment's autoRollbackEnabled:
-    whether it is to be rolled back after it was stopped, None when nobody said.
+    whether it is to be rolled back after it was stopped, None when nobody said. ``stopping`` is whether it was asked
+    to stop.
     """
 
     deployment_id: str
@@ -121,6 +122,7 @@ class Deployment:
     zone_instances: dict[str, int] = field(default_factory=dict)
     abandoned: Abandoned | None = None
     stop_rollback: bool | None = None
+    stopping: bool = False
 
     @property
     def active(self) -> bool:

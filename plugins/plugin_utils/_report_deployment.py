@@ -86,6 +86,8 @@ def verdict_text(deployment: Deployment, targets: Sequence[Target], inventory: s
     status = f"{STATUS_PLAYBOOK} -e deployment_id={deployment.deployment_id}"
     deploy = f"{DEPLOY_PLAYBOOK}{inventory} -e deploy_group={group}"
     failed = [target.target_id for target in targets if target.status in ("Failed", "Unknown")]
+    begun = deployment.status != "Succeeded" and any(target.start_time for target in targets)
+    rolled_back = bool((deployment.rollback_info or {}).get("rollback_deployment_id"))
     lines = [*deployment_lines(deployment), "", *target_lines(targets), "", "Next:"]
     lines += pairs(
         [
@@ -94,11 +96,13 @@ def verdict_text(deployment: Deployment, targets: Sequence[Target], inventory: s
             ("deploy another revision", f"{deploy} -e deploy_revision=REVISION"),
             (
                 "go on with the rest",
-                None if deployment.status == "Succeeded" else resume_command(deployment, inventory),
+                None if rolled_back or deployment.status == "Succeeded" else resume_command(deployment, inventory),
             ),
             (
                 "go back",
-                f"{deploy} -e deploy_revision=last_successful" if failed and deployment.previous_revision else None,
+                f"{deploy} -e deploy_revision=last_successful"
+                if (failed or begun) and deployment.previous_revision and not rolled_back
+                else None,
             ),
         ]
     )
@@ -175,10 +179,13 @@ def instance_lines(target: Target) -> list[str]:
     return lines
 
 
-def overview_lines(deployments: Sequence[Deployment]) -> list[str]:
-    """Return one line for each deployment, newest first."""
+def overview_lines(deployments: Sequence[Deployment], filtered: bool = False) -> list[str]:
+    """Return one line for each deployment, newest first.
+
+    :param filtered: whether there may be others that were not asked for.
+    """
     if not deployments:
-        return ["No deployment is recorded yet."]
+        return ["No such deployment is recorded." if filtered else "No deployment is recorded yet."]
     rows = [
         (
             deployment.deployment_id,
@@ -235,7 +242,7 @@ def _left_by_its_controller(deployment: Deployment) -> bool:
 def _status(deployment: Deployment) -> str:
     if _left_by_its_controller(deployment):
         return f"{deployment.status}, left by its controller"
-    return deployment.status
+    return f"{deployment.status}, being stopped" if deployment.active and deployment.stopping else deployment.status
 
 
 def _failure(target: Target) -> str:

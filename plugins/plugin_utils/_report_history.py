@@ -66,17 +66,18 @@ def _pointer(deployment: dict[str, Any] | None) -> str | None:
 
 
 def log_lines(targets: Sequence[Target]) -> list[str]:
-    """Return what was recorded of the scripts of each instance: error, script, message and the end of the log."""
+    """Return what was recorded of the scripts of each instance: the end of the log, and of a failure what it was."""
     lines: list[str] = []
     for target in targets:
         for event in target.lifecycle_events:
             lines.append(f"{target.target_id}: {event['lifecycle_event_name']} {event['status']}")
             diagnostics = event.get("diagnostics") or {}
+            failed = event["status"] == "Failed"
             lines += pairs(
                 [
-                    ("error", diagnostics.get("error_code")),
+                    ("error", diagnostics.get("error_code") if failed else None),
                     ("script", diagnostics.get("script_name")),
-                    ("message", indented(diagnostics.get("message") or "", 11)),
+                    ("message", indented(diagnostics.get("message") or "", 11) if failed else None),
                     ("log", indented(diagnostics.get("log_tail") or "", 11)),
                 ]
             )

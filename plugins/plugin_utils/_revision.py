@@ -179,7 +179,7 @@ def find_path(text: str, folders: Sequence[str]) -> str:
             return candidate
     raise RevisionError(
         f"revision {text} is not on this machine (looked for {', '.join(candidates)}); "
-        "give the path of a folder or of an archive"
+        "give the path of a folder or of an archive, or the id of a deployment, such as d-75I7MBT7C"
     )
 
 

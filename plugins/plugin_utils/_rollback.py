@@ -16,12 +16,16 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     last_successful_deployment,
     list_deployments,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import VANISHED
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import without_zones
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Target
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import LAST_SUCCESSFUL
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
+
+# As the module says it of an event whose process it has seen die.
+DIED = "was killed or died before it could report a result"
 
 
 def roll_back(store: Store, failed: Deployment, settings: Settings, fleet: Fleet, run: Owner) -> Deployment:
@@ -68,8 +72,15 @@ def perhaps_running(store: Store, deployment: Deployment) -> dict[str, str]:
     return {
         target.target_id: deployment.deployment_id
         for target in attempted(store, deployment)
-        if target.status in ("Unknown", "Failed")
+        if target.status == "Unknown" or (target.status == "Failed" and _lost(target))
     }
+
+
+def _lost(target: Target) -> bool:
+    """Say whether an instance has failed without that anybody saw the end of its events."""
+    failed = [event for event in target.lifecycle_events if event["status"] == "Failed"]
+    texts = [str((event.get("diagnostics") or {}).get("message")) for event in failed]
+    return not texts or texts[-1].endswith((VANISHED, DIED))
 
 
 def missed_rollback(store: Store, deployment: Deployment) -> Deployment | None:

@@ -92,6 +92,10 @@ def test_the_record_is_shown_and_exported(
     ):
         assert text in shown.stdout, (text, str(shown))
     assert "LifecycleEvent - AfterInstall" in shown.stdout, str(shown)
+    of_all = controller.run("ansible-playbook", "agentless.codedeploy.log", "-e", f"deployment_id={deployment_id}")
+    assert of_all.rc == 0, str(of_all)
+    assert "web1: AfterInstall Failed\n  error    ScriptFailed" in of_all.stdout
+    assert "web1: Install Succeeded\nweb1: AfterInstall" in of_all.stdout
 
     exported = json.loads(report.read_text())
     assert exported["applicationsInfo"][0]["applicationName"] == "web"
