@@ -10,9 +10,9 @@ from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._controller_action import ControllerAction
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment, list_audit
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import time_range
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import TIME_RANGE, time_range
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS, write_report
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import READING_ARGUMENTS, write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_history import audit_lines
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import audit_record
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
@@ -27,11 +27,10 @@ class ActionModule(ControllerAction):
         "deployment_id": {"type": "str"},
         "event_names": {"type": "list", "elements": "str"},
         "principal": {"type": "str"},
-        "event_time_range": {"type": "dict", "options": {"start": {"type": "str"}, "end": {"type": "str"}}},
+        "event_time_range": TIME_RANGE,
         "failed_only": {"type": "bool", "default": False},
         "limit": {"type": "int", "default": 100},
-        "store": {"type": "str"},
-        **REPORT_ARGUMENTS,
+        **READING_ARGUMENTS,
     }
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

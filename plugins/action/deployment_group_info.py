@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._controller_action import ControllerAction
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import list_applications, list_groups
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS, write_report
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import READING_ARGUMENTS, write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_history import group_lines, groups_lines
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import (
     application_info,
@@ -26,8 +26,7 @@ class ActionModule(ControllerAction):
     ARGUMENTS = {
         "application_name": {"type": "str"},
         "deployment_group_name": {"type": "str"},
-        "store": {"type": "str"},
-        **REPORT_ARGUMENTS,
+        **READING_ARGUMENTS,
     }
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -17,10 +17,14 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     list_groups,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InvalidInput
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import page_of_deployments, time_range
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import (
+    TIME_RANGE,
+    page_of_deployments,
+    time_range,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Target
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS, write_report
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import READING_ARGUMENTS, write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
     deployment_lines,
     instance_lines,
@@ -51,11 +55,10 @@ class ActionModule(ControllerAction):
         "deployment_group_name": {"type": "str"},
         "statuses": {"type": "list", "elements": "str", "choices": STATUSES},
         "creator": {"type": "str"},
-        "create_time_range": {"type": "dict", "options": {"start": {"type": "str"}, "end": {"type": "str"}}},
+        "create_time_range": TIME_RANGE,
         "limit": {"type": "int", "default": 20},
         "next_token": {"type": "str"},
-        "store": {"type": "str"},
-        **REPORT_ARGUMENTS,
+        **READING_ARGUMENTS,
     }
     RULES = {"required_by": {"instance": "deployment_id", "lifecycle_event": "deployment_id"}}
 

@@ -15,9 +15,13 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     list_groups,
     list_revisions,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import all_deployments, time_range
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import (
+    TIME_RANGE,
+    all_deployments,
+    time_range,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS, write_report
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import READING_ARGUMENTS, write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import (
     application_info,
     deployment_group_info,
@@ -34,10 +38,9 @@ class ActionModule(ControllerAction):
     ARGUMENTS = {
         "application_name": {"type": "str"},
         "deployment_group_name": {"type": "str"},
-        "create_time_range": {"type": "dict", "options": {"start": {"type": "str"}, "end": {"type": "str"}}},
+        "create_time_range": TIME_RANGE,
         "targets": {"type": "bool", "default": True},
-        "store": {"type": "str"},
-        **REPORT_ARGUMENTS,
+        **READING_ARGUMENTS,
     }
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

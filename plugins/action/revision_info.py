@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._controller_action import ControllerAction
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import list_revisions
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import REPORT_ARGUMENTS, write_report
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import READING_ARGUMENTS, write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import revision_lines
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import revision_info
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
@@ -26,8 +26,7 @@ ARGUMENTS = {
     "sort_by": {"type": "str", "choices": list(SORT_BY), "default": "register_time"},
     "sort_order": {"type": "str", "choices": ["ascending", "descending"], "default": "descending"},
     "deployed": {"type": "str", "choices": ["include", "exclude", "ignore"], "default": "ignore"},
-    "store": {"type": "str"},
-    **REPORT_ARGUMENTS,
+    **READING_ARGUMENTS,
 }
 
 

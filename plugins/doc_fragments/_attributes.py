@@ -23,9 +23,9 @@ attributes:
     platforms: posix
 """
 
-    CONTROLLER = r"""
-options: {}
-attributes:
+    CONTROLLER = (
+        DOCUMENTATION
+        + r"""
   action:
     description: Runs in Ansible's own Python on the controller and needs nothing on the instances for itself.
     support: full
@@ -36,6 +36,7 @@ attributes:
     description: Is affected by C(become).
     support: none
 """
+    )
 
     STORE = r"""
 options:
@@ -59,4 +60,29 @@ options:
   report_path:
     description: File on the controller to write the report to instead of the screen.
     type: path
+"""
+
+    READING = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details:
+      - Changes nothing.
+"""
+
+    CREATED = r"""
+options:
+  create_time_range:
+    description: Only deployments that were created in this time.
+    type: dict
+    suboptions:
+      start:
+        description: Beginning, as ISO 8601 or in seconds of the epoch.
+        type: str
+      end:
+        description: End.
+        type: str
 """

@@ -12,17 +12,10 @@ description:
   - Returns who did what with the record of deployments, when, from where, with which parameters and which result.
   - Every change is there, every read, and what a policy denied.
 extends_documentation_fragment:
-  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
+  - agentless.codedeploy._attributes.reading
   - agentless.codedeploy._attributes.report
   - agentless.codedeploy._attributes.store
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: N/A
-    details:
-      - Changes nothing.
 options:
   application_name:
     description: Only what was done with this application.

@@ -13,17 +13,10 @@ description:
     attempted deployment, and the health of its instances.
   - The fields are those of CodeDeploy's API in snake case.
 extends_documentation_fragment:
-  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
+  - agentless.codedeploy._attributes.reading
   - agentless.codedeploy._attributes.report
   - agentless.codedeploy._attributes.store
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: N/A
-    details:
-      - Changes nothing.
 options:
   application_name:
     description: Only this application and its groups.

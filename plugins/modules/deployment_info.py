@@ -13,17 +13,11 @@ description:
     that instance alone, with its lifecycle events and the diagnostics of those that failed.
   - The fields are those of CodeDeploy's API in snake case.
 extends_documentation_fragment:
-  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
+  - agentless.codedeploy._attributes.created
+  - agentless.codedeploy._attributes.reading
   - agentless.codedeploy._attributes.report
   - agentless.codedeploy._attributes.store
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: N/A
-    details:
-      - Changes nothing.
 options:
   deployment_id:
     description: One deployment.
@@ -49,16 +43,6 @@ options:
   creator:
     description: Only deployments that were made by this one, V(user) or V(codeDeployRollback) for example.
     type: str
-  create_time_range:
-    description: Only deployments that were created in this time.
-    type: dict
-    suboptions:
-      start:
-        description: Beginning, as ISO 8601 or in seconds of the epoch.
-        type: str
-      end:
-        description: End.
-        type: str
   statuses:
     description: Only deployments in one of these states.
     type: list

@@ -12,19 +12,15 @@ description:
   - Returns applications, deployment groups, revisions, deployments and their instances with all lifecycle events, in
     the shapes in which CodeDeploy's API returns them.
 extends_documentation_fragment:
-  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
+  - agentless.codedeploy._attributes.created
+  - agentless.codedeploy._attributes.reading
   - agentless.codedeploy._attributes.report
   - agentless.codedeploy._attributes.store
 attributes:
   check_mode:
-    support: full
     details:
       - Writes O(report_path) in check mode too.
-  diff_mode:
-    support: N/A
-    details:
-      - Changes nothing.
 options:
   application_name:
     description: Only what belongs to this application.
@@ -32,16 +28,6 @@ options:
   deployment_group_name:
     description: Only this deployment group, by its own name, and its deployments.
     type: str
-  create_time_range:
-    description: Only deployments that were created in this time.
-    type: dict
-    suboptions:
-      start:
-        description: Beginning, as ISO 8601 or in seconds of the epoch.
-        type: str
-      end:
-        description: End.
-        type: str
   targets:
     description: Whether the instances of the deployments are exported too.
     type: bool

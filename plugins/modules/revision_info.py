@@ -11,17 +11,10 @@ version_added: 0.1.0
 description:
   - Returns the revisions that were registered, as ListApplicationRevisions and BatchGetApplicationRevisions do.
 extends_documentation_fragment:
-  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
+  - agentless.codedeploy._attributes.reading
   - agentless.codedeploy._attributes.report
   - agentless.codedeploy._attributes.store
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: N/A
-    details:
-      - Changes nothing.
 options:
   application_name:
     description: Only revisions of this application.

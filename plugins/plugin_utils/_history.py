@@ -40,6 +40,10 @@ def time_of(text: str, code: str = "InvalidTimeRange") -> float:
         ) from None
 
 
+TIME_RANGE = {"type": "dict", "options": {"start": {"type": "str"}, "end": {"type": "str"}}}
+"""Argument that :func:`time_range` reads."""
+
+
 def time_range(given: t.Mapping[str, t.Any] | None) -> dict[str, float]:
     """Return the filters of list_deployments() for a ``create_time_range``, ``{start, end}``, either of them open.
 

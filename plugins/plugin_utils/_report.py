@@ -20,6 +20,8 @@ REPORT_ARGUMENTS = {
     "report": {"type": "str", "choices": ["none", "text", "json"], "default": "none"},
     "report_path": {"type": "path"},
 }
+READING_ARGUMENTS = {"store": {"type": "str"}, **REPORT_ARGUMENTS}
+"""What every action that reads the record takes besides."""
 
 
 def write_report(arguments: dict[str, Any], lines: Sequence[str], data: dict[str, Any]) -> None:

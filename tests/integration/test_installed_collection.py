@@ -27,7 +27,8 @@ def installed(tmp_path_factory, checkout):
     (archive,) = directory.glob("agentless-codedeploy-*.tar.gz")
     with tarfile.open(archive) as tar:
         names = tar.getnames()
-    options = ["--offline", "--collections-path", str(collections)]
+    # Else it stops at the one that make setup has installed beside this ansible-core.
+    options = ["--force", "--offline", "--collections-path", str(collections)]
     result = user.run("ansible-galaxy", "collection", "install", str(archive), *options)
     assert result.rc == 0, result
     yield user, names
