@@ -4,11 +4,20 @@
 
 """POSIX access control lists of C(permissions): the complete list of one object, and setting it."""
 
-from typing import Dict, Iterable, List, Sequence, Tuple
+import errno
+import os
+import struct
+from grp import getgrnam
+from pwd import getpwnam
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import BITS, run
 
 _BATCH = 500
+_Entry = Tuple[str, Optional[int], int]
+#: The tags of C(acl_ea_entry) in the kernel's posix_acl_xattr.h.
+_TAGS = {1: "user", 2: "user", 4: "group", 8: "group", 16: "mask", 32: "other"}
+_NAMED = (2, 8)
 
 
 def full_acl(entries: Sequence[str], mode: int) -> List[str]:
@@ -32,6 +41,13 @@ def full_acl(entries: Sequence[str], mode: int) -> List[str]:
     return full + ["default:" + entry for entry in default]
 
 
+def with_mode(full: Sequence[str], mode: int) -> List[str]:
+    """Return what C(chmod) makes of a complete list: where there is a mask, the group's part of the mode is that."""
+    bits = ["".join(c if mode >> shift & bit else "-" for c, bit in BITS.items()) for shift in (6, 3, 0)]
+    changed = {"user::": bits[0], "mask::" if _with(full, "mask::") else "group::": bits[1], "other::": bits[2]}
+    return [entry[:-3] + changed.get(entry[:-3], entry[-3:]) for entry in full]
+
+
 def _named(entries: Iterable[str]) -> bool:
     return any(entry.split(":")[1] for entry in entries if entry.startswith(("user:", "group:")))
 
@@ -51,3 +67,40 @@ def set_acls(objects: Iterable[Tuple[str, Sequence[str]]]) -> None:
     for full_list, paths in together.items():
         for start in range(0, len(paths), _BATCH):
             run(["setfacl", "--set", ",".join(full_list), "--"] + paths[start : start + _BATCH])
+
+
+def has_acl(path: str, full: Sequence[str]) -> bool:
+    """Return whether an object has a complete list already; without default entries it may have any of these."""
+    if not full:
+        return True
+    default = [entry[len("default:") :] for entry in full if entry.startswith("default:")]
+    lists = [([entry for entry in full if not entry.startswith("default:")], "system.posix_acl_access")]
+    lists += [(default, "system.posix_acl_default")] if default else []
+    try:
+        return all({_with_id(entry) for entry in wanted} == _entries(path, name) for wanted, name in lists)
+    except (KeyError, ValueError):
+        # A name that this instance does not know; setfacl will say so.
+        return False
+
+
+def _with_id(entry: str) -> _Entry:
+    tag, name, letters = entry.split(":")
+    number = None
+    if name:
+        number = int(name) if name.isdigit() else getpwnam(name).pw_uid if tag == "user" else getgrnam(name).gr_gid
+    return tag, number, sum(bit for letter, bit in BITS.items() if letter in letters)
+
+
+def _entries(path: str, name: str) -> Set[_Entry]:
+    """Return one of an object's lists as the system keeps it; access is what the mode says where there is none."""
+    try:
+        value = os.getxattr(path, name)
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
+            raise
+        if not name.endswith("access"):
+            return set()
+        mode = os.stat(path).st_mode
+        return {(tag, None, mode >> shift & 7) for tag, shift in (("user", 6), ("group", 3), ("other", 0))}
+    found = struct.iter_unpack("<HHI", value[4:])
+    return {(_TAGS[tag], number if tag in _NAMED else None, bits) for tag, bits, number in found}

@@ -20,8 +20,12 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_mani
     install_json_parts,
     manifest_parts,
 )
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import InstallPlan, Write
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import is_folder, join, lstat
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import (
+    InstallPlan,
+    Write,
+    permission_code,
+)
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import join, lstat
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file, replace_file
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state_sync import FEW, settle
 
@@ -232,16 +236,8 @@ class Installation:
 
     def _later(self) -> None:
         """Do what needs everything in place: rules of symbolic links, which are followed, and SELinux contexts."""
-        more: List[List[Any]] = []
-        rules: List[Tuple[str, Any, List[str]]] = []
-        for path, rule in self.plan.later:
-            real = os.path.realpath(path)
-            own = self._own_rule(real)
-            for each in [rule] + ([own] if own is not None and own.number > rule.number else []):
-                found = attributes(real)
-                mode, uid, gid = each.attributes(*found[:3], is_folder=is_folder(real))
-                more.append(["attributes", real, [mode, uid, gid, None], found])
-                rules.append((real, each, each.acl(mode)))
+        found = permission_code()[2](self.plan.later) if self.plan.later else []
+        more: List[List[Any]] = [["attributes", real, wanted, there] for real, there, wanted, _acl in found]
         for path, context in self.plan.contexts:
             more.append(["context", os.path.realpath(path), context])
         if not more:
@@ -250,16 +246,7 @@ class Installation:
         journal_file.write_journal(self.instructions, self.journal)
         for operation in more:
             journal_file.perform(operation)
-        set_acls([(real, acl) for real, _rule, acl in rules if acl])
-
-    def _own_rule(self, real: str) -> Any:
-        folder_path, name = os.path.split(real)
-        for folder in self.plan.folders.values():
-            if folder.real == folder_path and name in folder.rules and folder.copies[name][4] is None:
-                return folder.rules[name]
-            if folder.real == real:
-                return folder.rule
-        return None
+        set_acls([(real, acl) for real, _there, _wanted, acl in found if acl])
 
     def _state_files(self) -> None:
         """Write manifest, cleanup file and install.json beside the present ones."""

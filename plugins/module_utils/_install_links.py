@@ -8,16 +8,34 @@ import os
 import stat
 from typing import Any, Dict, List, Optional, Tuple
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import attributes
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import join, lstat
 
 MOST_LINKS = 40
+
+
+def outcomes(later: List[Tuple[str, Any]]) -> List[Tuple[str, List[Any], List[Any], List[str]]]:
+    """Return what rules come to for objects that are not of the revision.
+
+    :param later: the plan's, in the order in which C(permissions) has the rules.
+    :returns: C((real path, what it has, what it gets, its complete ACL then or [])), as C(set_attributes) takes them.
+    """
+    found: Dict[str, List[Any]] = {}
+    wanted: Dict[str, Any] = {}
+    for path, rule in later:
+        real = os.path.realpath(path)
+        if real not in found:
+            found[real] = attributes(real)
+            wanted[real] = found[real][:3] + [[]]
+        wanted[real] = rule.after(*wanted[real], is_folder=os.path.isdir(real))
+    return [(real, found[real], [*wanted[real][:3], None], wanted[real][3]) for real in found]
 
 
 class LinkRules:
     """Gives rules for symbolic links, and for files that are written through one, to what they lead to.
 
     A file or folder of the revision has them in the C(through) of its folder, and gets what they say as it gets what
-    its own rule says. What is not of the revision, or is about an ACL, is listed in the plan's C(later).
+    its own rule says. What is not of the revision is listed in the plan's C(later).
     """
 
     def __init__(self, plan: Any) -> None:
@@ -53,8 +71,7 @@ class LinkRules:
                     )
         for _number, real, rule in sorted(found, key=lambda item: item[:2]):
             folder, name = self._planned(real)
-            own = folder and (folder.rules.get(name) if name else folder.rule)
-            if folder is None or any(each is not None and each.acls is not None for each in (rule, own)):
+            if folder is None:
                 self._plan.later.append((real, rule))
             else:
                 folder.through.setdefault(name, []).append(rule)

@@ -9,9 +9,10 @@ import os
 import pwd
 import re
 import stat
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import full_acl
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import full_acl, with_mode
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import shown_mode
 
 
 class Rule:
@@ -53,7 +54,7 @@ class Rule:
             if any("\0" in str(text) for text in texts):
                 yield "%s.%s: a command cannot be given a NUL character; remove it" % (self.key, what)
 
-    def attributes(self, mode: int, uid: int, gid: int, is_folder: bool) -> Tuple[int, int, int]:
+    def _attributes(self, mode: int, uid: int, gid: int, is_folder: bool) -> Tuple[int, int, int]:
         """Return mode, uid and gid of an object after this rule (without ACL).
 
         Changing the owner clears setuid and setgid as the system does it, unless the rule gives the mode.
@@ -65,9 +66,18 @@ class Rule:
                 mode &= ~(stat.S_ISUID | (stat.S_ISGID if mode & stat.S_IXGRP else 0))
         return (mode if self.mode is None else self.mode), uid, gid
 
-    def acl(self, mode: int) -> List[str]:
-        """Return the complete ACL of an object with this mode, [] when the rule has none."""
-        return [] if self.acls is None else full_acl(self.acls, mode)
+    def after(
+        self, mode: int, uid: int, gid: int, acl: Sequence[str], is_folder: bool
+    ) -> Tuple[int, int, int, List[str]]:
+        """Return mode, uid, gid and complete ACL of an object after this rule.
+
+        :param mode: what it has before, without what C(acl) makes of it.
+        :param acl: the complete list that a rule before this one gave it, [] for none.
+        """
+        mode, uid, gid = self._attributes(shown_mode(mode, acl), uid, gid, is_folder)
+        if self.acls is not None:
+            return mode, uid, gid, full_acl(self.acls, mode)
+        return mode, uid, gid, with_mode(acl, mode) if self.mode is not None else list(acl)
 
     def instructions(self, path: str) -> Iterator[Dict[str, Any]]:
         """Yield the agent's instructions for one object, in its form and order."""

@@ -127,12 +127,12 @@ class InstallPlan:
         return [path for path in self.removed_files + self.removed_folders if path not in planned]
 
 
-def permission_code() -> Tuple[Any, Any]:
-    """Return C(PermissionRules) and C(LinkRules), which few deployments need; they are loaded now."""
-    from ansible_collections.agentless.codedeploy.plugins.module_utils._install_links import LinkRules
+def permission_code() -> Tuple[Any, Any, Any]:
+    """Return C(PermissionRules), C(LinkRules) and C(outcomes), which few deployments need; they are loaded now."""
+    from ansible_collections.agentless.codedeploy.plugins.module_utils._install_links import LinkRules, outcomes
     from ansible_collections.agentless.codedeploy.plugins.module_utils._install_permissions import PermissionRules
 
-    return PermissionRules, LinkRules
+    return PermissionRules, LinkRules, outcomes
 
 
 class Decisions:
@@ -206,8 +206,7 @@ class Decisions:
         acl: List[str] = []
         rule = folder.rules.get(name) if target is None else None
         for each in _in_order(rule, folder.through.get(name)):
-            mode, uid, gid = each.attributes(mode, uid, gid, False)
-            acl = each.acl(mode)
+            mode, uid, gid, acl = each.after(mode, uid, gid, acl, False)
         sha256 = proof[2:66] if proof else None
         wanted = (stat.S_IFREG | shown_mode(mode, acl), uid, gid)
         if there and there.startswith(wanted_record(sha256 or there[2:66], *wanted)) and record_acls(there) == acl:
@@ -237,8 +236,7 @@ class Decisions:
         acl: List[str] = []
         uid = self.uid
         for rule in _in_order(folder.rule, folder.through.get("")):
-            mode, uid, gid = rule.attributes(mode, uid, gid, True)
-            acl = rule.acl(mode)
+            mode, uid, gid, acl = rule.after(mode, uid, gid, acl, True)
         folder.wanted = Attributes(folder.real, mode, uid, gid, acl)
         if folder.state != KEPT:
             return

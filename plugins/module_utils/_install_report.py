@@ -8,9 +8,11 @@ import os
 import stat
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import has_acl
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import read_acls, shown_mode
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import NEW
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import record_acls
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import permission_code
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import join, lstat
 
 CHUNK = 1024 * 1024
@@ -128,23 +130,11 @@ def _folder_reasons(item: Any) -> List[str]:
 
 def _changed_through_links(plan: Any) -> List[Tuple[str, bool, List[str]]]:
     """Return path, whether it is a folder, and reasons for what no deployment made and a link's rule changes."""
-    latest: Dict[str, Tuple[int, int, int]] = {}
-    own = {folder.real for folder in plan.folders.values() if folder.made}
-    if plan.later:
-        copies = ((folder.real, item) for folder in plan.folders.values() for item in folder.copies.items())
-        own.update(copy[4] or join(real, name) for real, (name, copy) in copies)
-    for real, rule in plan.later:
-        if real in own:
-            continue
-        status = os.lstat(real)
-        before = latest.get(real, (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid))
-        mode, uid, gid = rule.attributes(*before, is_folder=stat.S_ISDIR(status.st_mode))
-        latest[real] = (shown_mode(mode, rule.acl(mode)), uid, gid)
     found = []
-    for real, (mode, uid, gid) in latest.items():
-        status = os.lstat(real)
-        reasons = ["mode"] if mode != stat.S_IMODE(status.st_mode) else []
-        reasons += ["owner"] if (uid, gid) != (status.st_uid, status.st_gid) else []
+    for real, (mode, uid, gid, _acls), wanted, acl in permission_code()[2](plan.later) if plan.later else ():
+        reasons = ["mode"] if shown_mode(wanted[0], acl) != mode else []
+        reasons += ["owner"] if wanted[1:3] != [uid, gid] else []
+        reasons += [] if has_acl(real, acl) else ["acl"]
         if reasons:
-            found.append((real, stat.S_ISDIR(status.st_mode), reasons))
+            found.append((real, os.path.isdir(real), reasons))
     return found

@@ -13,6 +13,7 @@ from typing import Any
 
 from support.install_trees import Tree, make_tree
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import read_acls
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events, temporary_folder
 
@@ -39,7 +40,7 @@ def _facts(status: os.stat_result) -> tuple[Any, ...]:
 
 
 def contents(directory: Path) -> dict[str, tuple[Any, ...]]:
-    """Return path -> (type and mode, owner, group, inode, content or text of a link) of all that a folder holds."""
+    """Return path -> (type and mode, owner, group, inode, content or text of a link, ACLs) of all in a folder."""
     found = {}
     for path in everything(directory):
         status = os.lstat(path)
@@ -49,7 +50,8 @@ def contents(directory: Path) -> dict[str, tuple[Any, ...]]:
         elif stat.S_ISREG(status.st_mode):
             content = Path(path).read_bytes()
         inode = None if stat.S_ISDIR(status.st_mode) else status.st_ino
-        found[path] = (status.st_mode, status.st_uid, status.st_gid, inode, content)
+        acls = None if stat.S_ISLNK(status.st_mode) else read_acls(path)
+        found[path] = (status.st_mode, status.st_uid, status.st_gid, inode, content, acls)
     return found
 
 
@@ -81,6 +83,7 @@ def _reasons(was: Any, now: Any) -> list[str]:
     if stat.S_IFMT(was[0]) != stat.S_IFMT(now[0]):
         return ["type"]
     differs = {"content": was[4] != now[4], "mode": was[0] != now[0], "owner": was[1:3] != now[1:3]}
+    differs["acl"] = was[5] != now[5]
     return [reason for reason, true in differs.items() if true] or ["times"]
 
 

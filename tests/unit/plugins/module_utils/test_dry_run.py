@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.debian_packages import install_packages
 from support.dry_run import Instance, changes, contents
 from support.install_trees import Tree, memory_folder, permission
 
@@ -142,6 +144,44 @@ def test_the_run_does_what_check_mode_said(
                 target.write_text(text)
         second = made.options("new", new, permissions=rules(made, permissions[1]), file_exists_behavior=behavior)
         assert_did(made, second, made.check(second)["plan"])
+
+
+NOBODY = ["user:nobody:rw-"]
+BEHIND: dict[str, Tree] = {
+    "a file of the revision": {"a": "one", "l": ("link", "a")},
+    "a folder of the revision": {"d/a": "one", "l": ("link", "d")},
+    "a link to it": {"a": "one", "k": ("link", "a"), "l": ("link", "k")},
+    "somebody's file": {"l": ("link", "theirs")},
+    "two links to it": {"k": ("link", "theirs"), "l": ("link", "theirs")},
+    "somebody's folder": {"l": ("link", "their folder")},
+}
+RULES: dict[str, list[dict[str, Any]]] = {
+    "an ACL": [{"below": "/l", "acls": NOBODY}],
+    "an ACL and a mode": [{"below": "/l", "acls": NOBODY, "mode": "750"}],
+    "an ACL, then a mode": [{"below": "/l", "acls": NOBODY}, {"below": "/a", "mode": "600"}],
+    "a mode, then an ACL": [{"below": "/l", "mode": "600"}, {"below": "/a", "acls": NOBODY}],
+    "two links": [{"below": "/l", "acls": NOBODY, "mode": "640"}, {"below": "/k", "mode": "604"}],
+    "nothing": [],
+}
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+@pytest.mark.parametrize("rule", RULES)
+def test_acls_behind_symbolic_links(behind: str, rule: str) -> None:
+    """Deployed without permissions, with them, the same again, and without them again."""
+    install_packages({"setfacl": "acl", "getfacl": "acl"})
+    tree = BEHIND[behind]
+    entries = [entry for entry in RULES[rule] if entry["below"].strip("/") in tree]
+    with instance() as made:
+        (made.destination / "their folder").mkdir(parents=True)
+        (made.destination / "theirs").write_text("theirs")
+        for number, each in enumerate([[], entries, entries, []]):
+            options = made.options(f"revision{number}", tree, permissions=rules(made, each))
+            assert_did(made, options, made.check(options)["plan"])
+            if any("acls" in entry for entry in each):
+                assert any(entry[5] and entry[5][0] for entry in contents(made.destination).values())
+        acls = {path: entry[5] for path, entry in contents(made.destination).items() if "their" not in path}
+        assert all(each in (None, [None, None]) for each in acls.values())
 
 
 def assert_did(made: Instance, options: dict[str, Any], said: dict[str, Any]) -> None:
