@@ -25,7 +25,7 @@ help:
 	@echo 'make demo         deploy a sample application to two instances on this machine (KEEP=1: leave it running)'
 	@echo "make test         all tests with the newest ansible-core that $(PYTHON) serves (PYTEST='-k stop': some)"
 	@echo 'make test-matrix  the supported ansible-cores and Pythons of instances that are found on this machine'
-	@echo 'make rollouts     all deployments of up to 6 instances, and 5,000 random ones, against a model (hours)'
+	@echo 'make rollouts     all deployments of up to 6 instances, and 5,000 random ones, against a model (an hour)'
 	@echo 'make traffic      ten deployments behind haproxy and nginx with 100 requests a second, of which none may fail'
 	@echo 'make bench        measure, and compare with the limits (BENCH=--help: what else it takes)'
 	@echo 'make fuzz         look for inputs that break it (FUZZ_SECONDS=600: longer; FUZZ=archives: one target)'

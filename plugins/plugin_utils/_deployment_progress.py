@@ -22,6 +22,10 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_r
     target_row,
     write_events,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_turns import (
+    note_question,
+    wait_for_earlier,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_zones import (
     bakes,
     begin_baking,
@@ -53,7 +57,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import
 def ask_to_start(store: Store, deployment_id: str, instance: str) -> Decision:
     """Ask whether a pending instance may start now; on go it is InProgress already.
 
-    ``stop`` ends the deployment in the same transaction when nothing is in work any more.
+    Places go to those that ask in the deployment's order. ``stop`` ends the deployment in the same transaction when
+    nothing is in work any more.
 
     :raises DoesNotExist: the deployment has no such instance.
     :raises InstanceNotPending: the instance was started before.
@@ -71,12 +76,17 @@ def ask_to_start(store: Store, deployment_id: str, instance: str) -> Decision:
         state = ledger_state(row, tx.now)
         decision = decide(state, Candidate(instance, bool(target["healthy_before"])))
         decision = decide_with_zones(tx, row, target, decision)
+        earlier = wait_for_earlier(tx, row, target) if decision.action == "go" else None
+        if earlier is not None:
+            note_question(tx, row, target)
+            return earlier
         if decision.action == "go":
             _start(tx, row, target)
         elif decision.action == "stop":
             if row["complete_time"] is None:
                 conclude_if(tx, row, verdict_of(tx, row))
         else:
+            note_question(tx, row, target)
             _note_wait(tx, row)
         return decision
 

@@ -110,6 +110,12 @@ def begin_baking(tx: Transaction, row: Row, name: str) -> None:
     )
 
 
+def state_of_zone(tx: Transaction, row: Row, name: str) -> LedgerState:
+    """Give the counts of one zone that the rules decide by."""
+    zone = tx.only_row("SELECT * FROM zones WHERE deployment_id = %s AND zone = %s", (row["deployment_id"], name))
+    return _zone_state(tx, row, zone)
+
+
 def _zones(tx: Transaction, row: Row) -> list[Row]:
     return tx.rows("SELECT * FROM zones WHERE deployment_id = %s ORDER BY position", (row["deployment_id"],))
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Action = t.Literal["go", "wait", "stop"]
 FinalStatus = t.Literal["Succeeded", "Failed", "Stopped"]
@@ -83,6 +83,36 @@ def decide(state: LedgerState, instance: Candidate) -> Decision:
             return Decision("wait", too_few_healthy(state))
         return Decision("stop", too_few_healthy(state))
     return Decision("go", f"{state.in_progress} in work and {state.failed} failed of at most {state.window}.")
+
+
+def decide_in_order(
+    states: t.Sequence[LedgerState], earlier: t.Sequence[Candidate], instance: Candidate
+) -> Decision | None:
+    """Has a pending instance that may start to leave its place to others, which come before it in the order?
+
+    As CodeDeploy does: a place goes to the first in the deployment's order.
+
+    :param states: every state that has to let it start: of the group, and of its zone.
+    :param earlier: pending instances before it in the order that ask to start, too.
+    :returns: to wait, or None when there is a place for it also after these have started.
+    """
+    for one in earlier:
+        if all(decide(state, one).action == "go" for state in states):
+            states = [_started(state, one) for state in states]
+    if all(decide(state, instance).action == "go" for state in states):
+        return None
+    return Decision("wait", f"Before it comes {', '.join(one.name for one in earlier)}.")
+
+
+def _started(state: LedgerState, instance: Candidate) -> LedgerState:
+    healthy = instance.healthy_before
+    return replace(
+        state,
+        pending=state.pending - 1,
+        in_progress=state.in_progress + 1,
+        healthy_available=state.healthy_available - healthy,
+        unhealthy_pending=state.unhealthy_pending - (not healthy),
+    )
 
 
 def conclusion(state: LedgerState) -> Verdict | None:

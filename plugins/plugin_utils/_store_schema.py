@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 # {identity} is what a database calls a number that it counts up by itself. Times are epoch seconds, structures JSON.
 _VERSION_1 = (
@@ -208,5 +208,11 @@ _VERSION_6 = (
     """,
 )
 
-MIGRATIONS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5, 6: _VERSION_6}
+# When an instance asked to start that has to wait: the last time about, and the first time.
+_VERSION_7 = (
+    "ALTER TABLE targets ADD COLUMN asked_time DOUBLE PRECISION",
+    "ALTER TABLE targets ADD COLUMN waiting_since DOUBLE PRECISION",
+)
+
+MIGRATIONS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5, 6: _VERSION_6, 7: _VERSION_7}
 """Statements that lead from the version before to each version."""

@@ -67,6 +67,14 @@ class Model:
             return "go"
         return "wait" if "W" in self.letters or any(map(self.may_start, self.pending())) else "stop"
 
+    def answer_in_order(self, place: int, asking: set[int]) -> str:
+        """What it must say when these pending instances ask as well: those before this one come first."""
+        model = self
+        for earlier in sorted(asking):
+            if earlier < place and model.letters[earlier] == "P" and model.answer(earlier) == "go":
+                model = model.become(earlier, "W")
+        return "wait" if self.answer(place) == "go" != model.answer(place) else self.answer(place)
+
     def verdict(self) -> str | None:
         """How the deployment ended, None while it goes on."""
         if "W" in self.letters:

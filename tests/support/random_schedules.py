@@ -273,9 +273,10 @@ def _take_through(schedule: Schedule, order: list[str], steps: list[Step]) -> Mo
     model = Model("P" * len(healthy), tuple(healthy), schedule.minimum, tuple(outside))
     in_service = min(len(model.serving()), schedule.minimum)
     reachable = True
+    asking: set[int] = set()
     for step in steps:
         before = model
-        model = _after(model, schedule, step, order)
+        model = _after(model, schedule, step, order, asking)
         reachable &= not (step.what == "finish" and before.letters[order.index(step.instance)] == "P")
         if reachable or step.answer == "go":
             assert model.out_of_service() <= model.allowed_out(), (step, model)
@@ -284,14 +285,16 @@ def _take_through(schedule: Schedule, order: list[str], steps: list[Step]) -> Mo
     return model
 
 
-def _after(model: Model, schedule: Schedule, step: Step, order: list[str]) -> Model:
+def _after(model: Model, schedule: Schedule, step: Step, order: list[str], asking: set[int]) -> Model:
     if step.what == "stop":
         assert step.answer == ("Pending" if "W" in model.letters else "Succeeded"), (step, model)
         return replace(model, stop_requested=True)
     place = order.index(step.instance)
     if step.what == "ask":
-        assert step.answer == ("stop" if model.verdict() else model.answer(place)), (step, model)
+        expected = "stop" if model.verdict() else model.answer_in_order(place, asking)
+        assert step.answer == expected, (step, model, asking)
         if step.answer != "go":
+            asking.add(place)
             return model
         model = model.become(place, "W")
         assert not model.healthy_before[place] or len(model.serving()) >= model.minimum, (step, model)
