@@ -9,13 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._controller_action import ControllerAction
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment, list_audit
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    DoesNotExist,
+    get_deployment,
+    list_audit,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import TIME_RANGE, time_range
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import READING_ARGUMENTS, write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_history import audit_lines
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import audit_record
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
 
 
 class ActionModule(ControllerAction):
@@ -38,7 +42,7 @@ class ActionModule(ControllerAction):
         store, deployment_id = open_store(arguments["store"]), arguments["deployment_id"]
         application, group = arguments["application_name"], arguments["deployment_group_name"]
         if deployment_id:
-            require_for(store, "GetDeployment", get_deployment(store, deployment_id, with_order=False))
+            self._require_for(store, deployment_id)
         else:
             require(store, "ListDeployments", application, group)
         entries = list_audit(
@@ -55,3 +59,13 @@ class ActionModule(ControllerAction):
         data = {"records": [audit_record(entry) for entry in entries]}
         write_report(arguments, audit_lines(entries), data)
         return {"changed": False, **data}
+
+    @staticmethod
+    def _require_for(store: Store, deployment_id: str) -> None:
+        try:
+            deployment = get_deployment(store, deployment_id, with_order=False)
+        except DoesNotExist:
+            # Its entries are there after it was removed (prune); whose it was is not known any more.
+            require(store, "ListDeployments")
+        else:
+            require_for(store, "GetDeployment", deployment)

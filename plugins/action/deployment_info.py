@@ -40,6 +40,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
 
 STATUSES = ["Created", "Queued", "InProgress", "Baking", "Ready", "Succeeded", "Failed", "Stopped"]
+TARGET_STATUSES = ["Pending", "InProgress", "Succeeded", "Failed", "Skipped", "Unknown", "Ready"]
 Answer = tuple[dict[str, Any], list[str]]
 
 
@@ -54,13 +55,14 @@ class ActionModule(ControllerAction):
         "application_name": {"type": "str"},
         "deployment_group_name": {"type": "str"},
         "statuses": {"type": "list", "elements": "str", "choices": STATUSES},
+        "target_statuses": {"type": "list", "elements": "str", "choices": TARGET_STATUSES},
         "creator": {"type": "str"},
         "create_time_range": TIME_RANGE,
         "limit": {"type": "int", "default": 20},
         "next_token": {"type": "str"},
         **READING_ARGUMENTS,
     }
-    RULES = {"required_by": {"instance": "deployment_id", "lifecycle_event": "deployment_id"}}
+    RULES = {"required_by": dict.fromkeys(("instance", "lifecycle_event", "target_statuses"), "deployment_id")}
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Read what was asked for."""
@@ -119,7 +121,10 @@ def _deployment(store: Store, arguments: dict[str, Any]) -> Answer:
     deployment = get_deployment(store, deployment_id, with_order=False)
     require_for(store, "GetDeployment", deployment)
     require_for(store, "GetDeploymentTarget" if instance else "BatchGetDeploymentTargets", deployment)
-    targets = [get_target(store, deployment_id, instance)] if instance else get_targets(store, deployment_id)
+    if instance:
+        targets = [get_target(store, deployment_id, instance)]
+    else:
+        targets = get_targets(store, deployment_id, arguments["target_statuses"])
     if event:
         targets = [_only(target, event) for target in targets]
     data: dict[str, Any] = {

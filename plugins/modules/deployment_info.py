@@ -48,6 +48,11 @@ options:
     type: list
     elements: str
     choices: [Created, Queued, InProgress, Baking, Ready, Succeeded, Failed, Stopped]
+  target_statuses:
+    description: Only instances of O(deployment_id) in one of these states.
+    type: list
+    elements: str
+    choices: [Pending, InProgress, Succeeded, Failed, Skipped, Unknown, Ready]
   limit:
     description: How many deployments are returned at most, newest first.
     type: int

@@ -10,9 +10,14 @@ from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import resume_when_ended
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import audit, get_deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    audit,
+    get_deployment,
+    get_targets,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require_for
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_deployment import (
     active_deployment_of,
     stop,
@@ -32,7 +37,7 @@ def stop_deployment_of(task: DeploymentTask) -> dict[str, Any]:
     deployment = get_deployment(store, deployment_id)
     require_for(store, "StopDeployment", deployment)
     if task.check_mode:
-        return {"changed": deployment.active, "deployment_id": deployment_id, "status": deployment.status}
+        return _would_stop(task, deployment)
     try:
         stopped = stop(store, deployment_id, task.run, arguments["rollback"])
     except CodeDeployError as error:
@@ -50,3 +55,15 @@ def stop_deployment_of(task: DeploymentTask) -> dict[str, Any]:
         "stop_status": stopped.status,
         "in_work": stopped.in_work,
     }
+
+
+def _would_stop(task: DeploymentTask, deployment: Deployment) -> dict[str, Any]:
+    """Say what stopping a deployment would come to; refused as it would be."""
+    identifier = deployment.deployment_id
+    if not deployment.active:
+        raise CodeDeployError(
+            f"Deployment {identifier} has ended already: {deployment.status}.", "DeploymentAlreadyCompleted"
+        )
+    in_work = [target.target_id for target in get_targets(task.store, identifier, ["InProgress"])]
+    task.display.display(f"check mode: would stop {identifier}; in work: {', '.join(in_work) or 'nothing'}")
+    return {"changed": True, "deployment_id": identifier, "status": deployment.status, "in_work": in_work}

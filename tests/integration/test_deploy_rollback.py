@@ -49,7 +49,8 @@ def test_rollback_of_what_was_attempted(controller: Controller, local_fleet: Fle
     rollback, failed, _first = deployments(controller)
     identifier, failed_id = rollback["deploymentId"], failed["deploymentId"]
     assert (failed["status"], rollback["status"]) == ("Failed", "Succeeded"), str(result)
-    assert statuses(controller, failed_id)["web4"] == "Skipped"
+    skipped = status(controller, deployment_id=failed_id, status_target_statuses="Skipped")["deploymentTargets"]
+    assert [target["instanceTarget"]["targetId"] for target in skipped] == ["web3", "web4"]
     assert statuses(controller, identifier) == {"web2": "Succeeded", "web1": "Succeeded"}
     assert versions(fleet) == ["1"] * 4
     assert rollback["creator"] == "codeDeployRollback"

@@ -94,14 +94,20 @@ def test_stop_at_the_last_event(controller: Controller, local_fleet: Fleets, tmp
     fleet = local_fleet(2)
     held = Held(controller, fleet, tmp_path, "ValidateService", deploy_poll_after=0)
     try:
-        assert stop(controller, deployment_id=deployments(controller)[0]["deploymentId"]).rc == 0
+        identifier = deployments(controller)[0]["deploymentId"]
+        by_id = ["agentless.codedeploy.stop", "-e", f"deployment_id={identifier}"]
+        checked = controller.run("ansible-playbook", *by_id, "--check")
+        assert f"check mode: would stop {identifier}; in work: web1" in checked.stdout, str(checked)
+        assert stop(controller, deployment_id=identifier).rc == 0
     finally:
         held.release()
         output = held.output()
     assert held.process.returncode == 2, output
     (deployment,) = deployments(controller)
     assert deployment["status"] == "Stopped"
-    assert statuses(controller, deployment["deploymentId"]) == {"web1": "Succeeded", "web2": "Skipped"}
+    assert statuses(controller, identifier) == {"web1": "Succeeded", "web2": "Skipped"}
+    ended = controller.run("ansible-playbook", *by_id, "--check")
+    assert (ended.rc, "DeploymentAlreadyCompleted" in ended.stdout) == (2, True), str(ended)
 
 
 def test_stop_what_a_dead_controller_left(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:

@@ -54,6 +54,9 @@ def test_what_is_said_is_removed(controller: Controller) -> None:
         ("AccessDenied", None),
         (None, oldest),
     ]
+    of_one = ["agentless.codedeploy.audit", "-e", f"deployment_id={oldest[0]}"]
+    trail = controller.run("ansible-playbook", *of_one)
+    assert "CreateDeployment" in trail.stdout, str(trail)
     # Young bundles stay, whatever the record says of them.
     assert bundle.exists()
     again = prune()
