@@ -16,12 +16,14 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import yaml
-from support.applications import Application, installed_version
+from support.applications import DESTINATION, Application, installed_version
 from support.aws_server import AwsServer
 from support.controller import Controller
 from support.github_server import COMMIT, serve_github
+from support.light_hosts import LightHosts
 from support.local_fleet import LocalFleet
 from support.postgresql import DATABASE, PASSWORD, PASSWORD_USER, PostgreSQLServer
+from support.relay import relay
 from support.web_server import serve
 
 SCHEMA = "secrets"
@@ -77,6 +79,18 @@ def site(**deployments: dict[str, object]) -> str:
     return yaml.safe_dump(plays, sort_keys=False)
 
 
+def signature_of(signed: Path) -> list[str]:
+    """Return what is secret in the address that a controller has signed and kept."""
+    (kept,) = signed.iterdir()
+    query = json.loads(kept.read_text())["url"].partition("?")[2]
+    return [query, *parse_qs(query)["X-Amz-Signature"]]
+
+
+def found_in(places: dict[str, bytes], secrets: list[str]) -> list[tuple[str, str]]:
+    """Return which secret is where."""
+    return [(place, secret) for place, text in places.items() for secret in secrets if secret.encode() in text]
+
+
 def test_secrets_are_nowhere(
     aws_server: AwsServer, controller: Controller, local_fleet: Callable[..., LocalFleet], tmp_path: Path
 ) -> None:
@@ -130,10 +144,8 @@ def test_secrets_are_nowhere(
         record = rows(server)
     finally:
         server.stop()
-    (signed,) = (controller.home / ".cache" / "agentless.codedeploy" / "signed").iterdir()
-    query = json.loads(signed.read_text())["url"].partition("?")[2]
-    secrets = [GITHUB_TOKEN, HEADER, QUERY, SECRET_KEY, SESSION_TOKEN, PASSWORD, query]
-    secrets += parse_qs(query)["X-Amz-Signature"]
+    signed = controller.home / ".cache" / "agentless.codedeploy" / "signed"
+    secrets = [GITHUB_TOKEN, HEADER, QUERY, SECRET_KEY, SESSION_TOKEN, PASSWORD, *signature_of(signed)]
     places = {
         "stdout": result.stdout.encode(),
         "stderr": result.stderr.encode(),
@@ -146,4 +158,74 @@ def test_secrets_are_nowhere(
     assert b"d-" in record["deployments"]
     assert any(b"site.yml" in one for one in arguments)
     assert any("events.jsonl" in place for place in places)
-    assert [(place, secret) for place, text in places.items() for secret in secrets if secret.encode() in text] == []
+    assert found_in(places, secrets) == []
+
+
+def test_secrets_are_nowhere_over_ssh(
+    aws_server: AwsServer, controller: Controller, light_hosts: Callable[[int], LightHosts], tmp_path: Path
+) -> None:
+    hosts = light_hosts(1)
+    (host,) = hosts.hosts
+    # What scripts are given is on the instance too.
+    application = Application(tmp_path / "application", "1", AfterInstall="env >> /srv/environment")
+    archive = Path(shutil.make_archive(str(tmp_path / "made"), "zip", application.folder))
+    # Another one, or it would be there already.
+    other = Application(tmp_path / "other", "2", AfterInstall="env >> /srv/environment")
+    other_archive = Path(shutil.make_archive(str(tmp_path / "other-made"), "zip", other.folder))
+    s3 = aws_server.client("s3")
+    s3.create_bucket(Bucket="bundles")
+    s3.put_object(Bucket="bundles", Key="a.zip", Body=archive.read_bytes())
+    playbook, log = tmp_path / "site.yml", tmp_path / "ansible.log"
+    with (
+        relay(host.gateway, port_of(aws_server.url)) as port,
+        serve_github(application.folder, GITHUB_TOKEN) as github,
+        serve("/a.zip", other_archive.read_bytes(), HEADER) as (address, answers),
+        relay(host.gateway, port_of(address)) as port_of_address,
+        sampled_arguments() as arguments,
+    ):
+        controller.environment.update(
+            {
+                **aws_server.environment,
+                "AWS_ENDPOINT_URL": f"http://{host.gateway}:{port}",
+                "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+                "AWS_SESSION_TOKEN": SESSION_TOKEN,
+                "ANSIBLE_LOG_PATH": str(log),
+            }
+        )
+        deploy = "agentless.codedeploy.deploy"
+        github_revision = {"deploy_revision": f"github:acme/hollowweb@{COMMIT}", "deploy_github_token": GITHUB_TOKEN}
+        of_address = {"deploy_revision": f"http://{host.gateway}:{port_of_address}/a.zip?token={QUERY}"}
+        deployments = [
+            {"deploy_revision": "s3://bundles/a.zip"},
+            {**github_revision, "deploy_github_api_url": github.api_url},
+            {**of_address, "deploy_revision_headers": {"X-Token": HEADER}},
+        ]
+        plays = [{"import_playbook": deploy, "vars": {"deploy_group": "web", **more}} for more in deployments]
+        playbook.write_text(yaml.safe_dump(plays, sort_keys=False))
+        inventory = hosts.inventory(tmp_path / "inventory.yml", "web")
+        result = controller.run("ansible-playbook", "-vvvv", "-i", str(inventory), str(playbook))
+    assert result.rc == 0, str(result)
+    assert host.run("cat", f"{DESTINATION}/version.txt") == "2"
+    # The instance has fetched both itself: it was given what is secret.
+    assert [call for call in aws_server.calls if "X-Amz-Signature" in str(call)]
+    assert answers == [200, 200]
+    signed = controller.home / ".cache" / "agentless.codedeploy" / "signed"
+    secrets = [GITHUB_TOKEN, HEADER, QUERY, SECRET_KEY, SESSION_TOKEN, *signature_of(signed)]
+    places = {
+        "stdout": result.stdout.encode(),
+        "stderr": result.stderr.encode(),
+        "log": log.read_bytes(),
+        "arguments of processes": b"\n".join(arguments),
+        **contents(controller.home, signed),
+    }
+    for folder in ("etc", "home", "opt", "root", "run", "srv", "tmp", "var/log", "var/tmp"):
+        places.update(contents(host.path(f"/{folder}")))
+    assert any(b"DEPLOYMENT_GROUP_NAME=web" in text for place, text in places.items() if place.endswith("environment"))
+    assert any("events.jsonl" in place for place in places)
+    assert any(b"/usr/bin/python3" in one for one in arguments)
+    assert found_in(places, secrets) == []
+
+
+def port_of(url: str) -> int:
+    """Return the port of an address of loopback."""
+    return int(url.split(":")[2].partition("/")[0])
