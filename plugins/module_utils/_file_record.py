@@ -12,7 +12,7 @@ several times as fast as lists of numbers. The change time, which nobody can set
 import struct
 from itertools import chain, compress
 from operator import and_, attrgetter, eq
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Container, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 _FIELDS = "qqqQ"
 _packed = struct.Struct("<" + _FIELDS)
@@ -101,25 +101,41 @@ def listing(records: Dict[str, str]) -> Listing:
     ]
 
 
+def extended(files: Listing, records: Dict[str, str]) -> Listing:
+    """Return a listing with the files that are given by their records besides."""
+    texts = _split(files)
+    for at, text in enumerate(_split(listing(records))):
+        texts[at] += text
+    order = sorted(range(len(texts[0])), key=texts[0].__getitem__)
+    names, sha256s, attributes, states = [[text[at] for at in order] for text in texts]
+    return ["/".join(names), ",".join(sha256s), ",".join(attributes), "".join(states)]
+
+
 def listed_records(files: Listing) -> Dict[str, str]:
     """Return the records that C(listing) was given."""
     names, sha256s, attributes, states = _split(files)
     return {name: f"f {sha256s[at]} {attributes[at]} @{states[at]}" for at, name in enumerate(names)}
 
 
-def listed_statuses(files: Listing) -> Dict[str, RecordedStatus]:
-    """Return what the lstat of each file of a listing says as long as it is as recorded."""
+def listed_statuses(files: Listing, without: Container[str] = ()) -> Dict[str, RecordedStatus]:
+    """Return what the lstat of each file of a listing says as long as it is as recorded.
+
+    :param without: names of files that are left out.
+    """
     owners: Dict[str, Tuple[int, int, int]] = {}
     found: Dict[str, RecordedStatus] = {}
-    states = _packed.iter_unpack(bytes.fromhex(files[3]))
-    names, sha256s, every = files[0].split("/"), files[1].split(","), files[2].split(",")
-    for at, (size, mtime, _ctime, _inode) in enumerate(states):
+    states = bytes.fromhex(files[3])
+    sha256s, every = files[1].split(","), files[2].split(",")
+    for at, name in enumerate(files[0].split("/")):
+        if name in without:
+            continue
         attributes = every[at]
         if attributes not in owners:
             mode, uid, gid = attributes.split(" ")
             owners[attributes] = (int(mode, 8), int(uid), int(gid))
         wanted = f"f {sha256s[at]} {attributes} @"
-        found[names[at]] = RecordedStatus(wanted, *owners[attributes], size, mtime, mtime)
+        size, mtime, _ctime, _inode = _packed.unpack_from(states, at * _packed.size)
+        found[name] = RecordedStatus(wanted, *owners[attributes], size, mtime, mtime)
     return found
 
 
@@ -148,9 +164,10 @@ def same_files(files: Listing, wanted: Listing) -> Optional[Listing]:
     if files[0] != wanted[0]:
         return None
     texts = _split(files)
-    same = [list(map(eq, texts[at], wanted[at].split(","))) for at in (1, 2)]
-    both = list(map(and_, *same))
-    kept = [list(compress(text, both)) for text in texts]
+    same = list(map(eq, texts[1], wanted[1].split(",")))
+    if files[2] != wanted[2]:
+        same = list(map(and_, same, map(eq, texts[2], wanted[2].split(","))))
+    kept = [list(compress(text, same)) for text in texts]
     if not kept[0]:
         return None
     return ["/".join(kept[0]), ",".join(kept[1]), ",".join(kept[2]), "".join(kept[3])]

@@ -28,7 +28,15 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree
     PreviousFiles,
 )
 
-__all__ = ["InstallError", "InstallPlan", "apply_install", "permission_code", "plan_install", "recover_install"]
+__all__ = [
+    "InstallError",
+    "InstallPlan",
+    "apply_install",
+    "no_search_for_garbage",
+    "permission_code",
+    "plan_install",
+    "recover_install",
+]
 
 
 def recover_install(instructions: Any) -> bool:
@@ -45,7 +53,7 @@ def recover_install(instructions: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _no_search_for_garbage() -> Iterator[None]:
+def no_search_for_garbage() -> Iterator[None]:
     """Keep Python from searching what a plan holds for cycles again and again; there are none."""
     enabled = gc.isenabled()
     gc.disable()
@@ -56,7 +64,7 @@ def _no_search_for_garbage() -> Iterator[None]:
             gc.enable()
 
 
-@_no_search_for_garbage()
+@no_search_for_garbage()
 def plan_install(
     archive_directory: str,
     spec: Dict[str, Any],
@@ -136,7 +144,7 @@ def _check_tools(plan: InstallPlan) -> None:
                 plan.problems.append("%s.%s: needs the command %s; install it" % (keys[0], attribute, tool))
 
 
-@_no_search_for_garbage()
+@no_search_for_garbage()
 def apply_install(plan: InstallPlan, instructions: Any, revision: Optional[str] = None) -> None:
     """Carry a plan out.
 

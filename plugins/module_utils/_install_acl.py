@@ -18,6 +18,7 @@ _Entry = Tuple[str, Optional[int], int]
 #: The tags of C(acl_ea_entry) in the kernel's posix_acl_xattr.h.
 _TAGS = {1: "user", 2: "user", 4: "group", 8: "group", 16: "mask", 32: "other"}
 _NAMED = (2, 8)
+_BASE = 3
 
 
 def full_acl(entries: Sequence[str], mode: int) -> List[str]:
@@ -69,18 +70,23 @@ def set_acls(objects: Iterable[Tuple[str, Sequence[str]]]) -> None:
             run(["setfacl", "--set", ",".join(full_list), "--"] + paths[start : start + _BATCH])
 
 
-def has_acl(path: str, full: Sequence[str]) -> bool:
-    """Return whether an object has a complete list already; without default entries it may have any of these."""
-    if not full:
-        return True
-    default = [entry[len("default:") :] for entry in full if entry.startswith("default:")]
-    lists = [([entry for entry in full if not entry.startswith("default:")], "system.posix_acl_access")]
-    lists += [(default, "system.posix_acl_default")] if default else []
+def has_acl(path: str, full: Sequence[str], default: bool = True) -> bool:
+    """Return whether an object has a complete list already; an empty one is none at all.
+
+    :param default: compare its default entries, too, also if the list has none.
+    """
+    wanted: Dict[str, Set[_Entry]] = {"access": set(), "default": set()}
     try:
-        return all({_with_id(entry) for entry in wanted} == _entries(path, name) for wanted, name in lists)
+        for entry in full:
+            kind = "default" if entry.startswith("default:") else "access"
+            wanted[kind].add(_with_id(entry[len("default:") :] if kind == "default" else entry))
     except (KeyError, ValueError):
         # A name that this instance does not know; setfacl will say so.
         return False
+    if len(wanted["access"]) == _BASE:
+        wanted["access"] = set()  # as the mode says
+    kinds = ["access"] + ["default"] * bool(default or wanted["default"])
+    return all(_entries(path, kind) == wanted[kind] for kind in kinds)
 
 
 def _with_id(entry: str) -> _Entry:
@@ -91,16 +97,13 @@ def _with_id(entry: str) -> _Entry:
     return tag, number, sum(bit for letter, bit in BITS.items() if letter in letters)
 
 
-def _entries(path: str, name: str) -> Set[_Entry]:
-    """Return one of an object's lists as the system keeps it; access is what the mode says where there is none."""
+def _entries(path: str, kind: str) -> Set[_Entry]:
+    """Return one of an object's lists as the system keeps it, without an entry where there is none."""
     try:
-        value = os.getxattr(path, name)
+        value = os.getxattr(path, "system.posix_acl_" + kind)
     except OSError as error:
         if error.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
             raise
-        if not name.endswith("access"):
-            return set()
-        mode = os.stat(path).st_mode
-        return {(tag, None, mode >> shift & 7) for tag, shift in (("user", 6), ("group", 3), ("other", 0))}
+        return set()
     found = struct.iter_unpack("<HHI", value[4:])
     return {(_TAGS[tag], number if tag in _NAMED else None, bits) for tag, bits, number in found}

@@ -271,9 +271,9 @@ class FileMapping:
                     names = folder.listing[0].split("/")
                 folder.copies = dict.fromkeys(names, (source, None, None, None, None))
             if folder.listing is not there or there is None:
-                recorded = listed_statuses(known)
+                recorded = listed_statuses(known, folder.copies)
         if certain:
-            entries.update((name, recorded[name]) for name in recorded if name not in folder.copies)
+            entries.update(recorded)
         special = []
         for name, status in entries.items() if certain or len(entries) > len(folder.copies) else ():
             if name in folder.copies:

@@ -20,7 +20,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 from ansible_collections.agentless.codedeploy.plugins.module_utils._file_record import (
     FORMAT,
     Listing,
-    listed_records,
+    extended,
     listing,
 )
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import read_file
@@ -37,10 +37,10 @@ def folder_manifest(files: Optional[Listing], records: Records) -> Tuple[Optiona
     :param files: the listing of the files that stayed, None when all are in C(records).
     """
     plain = {name: record for name, record in records.items() if record and _is_plain(record)}
-    if plain and files is not None:
-        plain.update(listed_records(files))
     rest = {name: record for name, record in records.items() if name not in plain}
-    return listing(plain) if plain else files, rest
+    if plain:
+        files = listing(plain) if files is None else extended(files, plain)
+    return files, rest
 
 
 def _is_plain(record: str) -> bool:

@@ -9,9 +9,8 @@ import stat
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_acl import has_acl
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import read_acls, shown_mode
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_attributes import shown_mode
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_files import NEW
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_manifest import record_acls
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_plan import permission_code
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import join, lstat
 
@@ -65,7 +64,7 @@ def report(plan: Any) -> Dict[str, List[Any]]:
         if there is None:
             lists["added"].append(shown(path))
         else:
-            lists["replaced"].append({"path": shown(path), "reasons": _reasons(plan, real, write, there)})
+            lists["replaced"].append({"path": shown(path), "reasons": _reasons(real, write, there)})
     lists["kept"] = [shown(path) for path in plan.kept]
     lists["removed"] = [shown(path) for path in removed_files(plan)]
     gone = set(plan.removed_folders)
@@ -82,7 +81,7 @@ def report(plan: Any) -> Dict[str, List[Any]]:
     return lists
 
 
-def _reasons(plan: Any, real: str, write: Any, there: os.stat_result) -> List[str]:
+def _reasons(real: str, write: Any, there: os.stat_result) -> List[str]:
     """Return why a file that is there is written: type, content, mode, owner, acl; times when it is none of these."""
     if stat.S_IFMT(there.st_mode) != (stat.S_IFREG if write.text is None else stat.S_IFLNK):
         return ["type"]
@@ -95,10 +94,7 @@ def _reasons(plan: Any, real: str, write: Any, there: os.stat_result) -> List[st
         reasons.append("mode")
     if (there.st_uid, there.st_gid) != (write.uid, write.gid):
         reasons.append("owner")
-    folder, name = os.path.split(real)
-    record = plan.previous.files.get(folder, {}).get(name)
-    had = record_acls(record) if record else []
-    if had != write.acl if record else (read_acls(real)[0] is not None) != bool(write.acl):
+    if not has_acl(real, write.acl):
         reasons.append("acl")
     return reasons or ["times"]
 
@@ -125,7 +121,9 @@ def _folder_reasons(item: Any) -> List[str]:
         reasons.append("mode")
     if (there.st_uid, there.st_gid) != (item.uid, item.gid):
         reasons.append("owner")
-    return reasons or ["acl"]
+    if item.acl is not None and not has_acl(item.path, item.acl):
+        reasons.append("acl")
+    return reasons
 
 
 def _changed_through_links(plan: Any) -> List[Tuple[str, bool, List[str]]]:
@@ -134,7 +132,7 @@ def _changed_through_links(plan: Any) -> List[Tuple[str, bool, List[str]]]:
     for real, (mode, uid, gid, _acls), wanted, acl in permission_code()[2](plan.later) if plan.later else ():
         reasons = ["mode"] if shown_mode(wanted[0], acl) != mode else []
         reasons += ["owner"] if wanted[1:3] != [uid, gid] else []
-        reasons += [] if has_acl(real, acl) else ["acl"]
+        reasons += ["acl"] if acl and not has_acl(real, acl, default=False) else []
         if reasons:
             found.append((real, os.path.isdir(real), reasons))
     return found

@@ -18,6 +18,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archi
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import (
     InstallError,
     apply_install,
+    no_search_for_garbage,
     permission_code,
     plan_install,
 )
@@ -90,6 +91,7 @@ class Revision:
             **(self._options.get("archive_limits") or {}),
         )
 
+    @no_search_for_garbage()
     def install(self) -> None:
         """Install the files of the revision.
 

@@ -5,10 +5,11 @@
 """Waiting until what was written is on disk, so that it is there after a power loss."""
 
 import os
+import stat
 from contextlib import suppress
 from typing import Collection, Dict, Iterable
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import is_folder
+from ansible_collections.agentless.codedeploy.plugins.module_utils._install_tree import is_folder, lstat
 
 #: So many files or folders are brought to disk one by one; for more, the whole file system costs less.
 FEW = 64
@@ -26,11 +27,15 @@ def settle(folders: Collection[str], durable: bool) -> None:
     """
     devices: Dict[int, str] = {}
     for path in folders:
-        if is_folder(path):
-            if durable and len(folders) <= FEW:
+        if durable and len(folders) <= FEW:
+            if is_folder(path):
                 sync_folder(path)
-            else:
-                devices[os.stat(path).st_dev] = path
+            continue
+        status = lstat(path)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            devices[status.st_dev] = path
+        elif is_folder(path):
+            devices[os.stat(path).st_dev] = path
     for path in devices.values():
         _sync_file_system(path)
 
