@@ -68,7 +68,7 @@ def test_suspended_refused_and_killed(
         killed.kill()
         (tmp_path / "release").touch()
     killed.wait()
-    # Whichever comes first resumes them: what is left of the killed run, or the next one, which suspends nothing itself.
+    # What is left of the killed run resumes them, or the next one does, which suspends nothing itself.
     del variables["deploy_ec2_deployment_options"]
     following = controller.playbook(DEPLOY, fleet.inventory(), **variables)
     assert following.rc == 0, str(following)
