@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from functools import partial
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws_policy import (
     JSONObject,
@@ -133,10 +134,10 @@ def identity_removal(aws: Access, wanted: Wanted) -> t.Iterator[Change]:
             lambda: _delete_profile(iam, str(profile_name), roles),
             {"instance_profile": profile_name},
         )
-    for name in (profile_name, wanted.role):
-        role = name and found(lambda name=name: iam.get_role(RoleName=name), ABSENT)  # type: ignore[misc]
+    for name in filter(None, (profile_name, wanted.role)):
+        role = found(partial(iam.get_role, RoleName=name), ABSENT)
         if role and is_ours(role["Role"].get("Tags"), wanted):
-            yield Change(f"role {name}", "delete", lambda name=name: _delete_role(iam, name), {"role": name})  # type: ignore[misc]
+            yield Change(f"role {name}", "delete", partial(_delete_role, iam, name), {"role": name})
     arn = wanted.iam_arn(f"policy/{wanted.policy}")
     policy = found(lambda: iam.get_policy(PolicyArn=arn), ABSENT)
     if policy and is_ours(policy["Policy"].get("Tags"), wanted):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import typing as t
 from dataclasses import dataclass
+from functools import partial
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws_setup_change import (
     OWNER_TAG,
@@ -94,7 +95,7 @@ class ExampleFleet:
             yield Change(
                 f"security group {one['GroupName']}",
                 "delete",
-                lambda identifier=identifier: self._delete_group(identifier),  # type: ignore[misc]
+                partial(self._delete_group, identifier),
                 {"group_id": identifier},
             )
 
@@ -173,7 +174,7 @@ class ExampleFleet:
                 yield Change(
                     f"instance {name}",
                     f"launch in {zone}",
-                    lambda number=number, name=name: self._launch(number, name),  # type: ignore[misc]
+                    partial(self._launch, number, name),
                     None,
                     {"App": self._wanted.application_name, "Name": name, "zone": zone},
                 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from functools import partial
 
 from ansible.utils.display import Display
 
@@ -33,11 +34,11 @@ def notify(store: Store, announcement: Announcement) -> None:
     Never raises. What failed is in the audit trail as ``NotificationFailed``, and a warning on the screen.
     """
     receivers: list[tuple[str, t.Callable[[], None]]] = [
-        (str(trigger.get("trigger_name")), lambda trigger=trigger: _publish(announcement, trigger))  # type: ignore[misc]
+        (str(trigger.get("trigger_name")), partial(_publish, announcement, trigger))
         for trigger in announcement.triggers
     ]
     if announcement.options.get("event_bus_name"):
-        receivers.append(("EventBridge", lambda: _put_event(announcement)))
+        receivers.append(("EventBridge", partial(_put_event, announcement)))
     for receiver, send in receivers:
         try:
             send()

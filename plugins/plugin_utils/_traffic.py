@@ -93,11 +93,11 @@ class Traffic:
     def __init__(
         self,
         load_balancers: Sequence[LoadBalancer],
-        options: TrafficOptions = TrafficOptions(),  # noqa: B008  # frozen
+        options: TrafficOptions | None = None,
         alive: Callable[[], None] = lambda: None,
     ) -> None:
         self.load_balancers = list(load_balancers)
-        self.options = options
+        self.options = options or TrafficOptions()
         self._alive = alive
 
     def block(self) -> str:

@@ -26,8 +26,8 @@ import collection_loader
 
 collection_loader.register_collection()
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle  # noqa: E402  (see above)
-from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import EventLog  # noqa: E402
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle  # noqa: E402  # found through the path set above
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import EventLog  # noqa: E402  # same
 
 # What the module imports besides is a part of its memory.
 importlib.import_module("ansible_collections.agentless.codedeploy.plugins.modules.lifecycle_events")

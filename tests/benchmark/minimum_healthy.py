@@ -8,12 +8,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-import collection_loader
 from benchmark.figures import Measurement
-
-collection_loader.register_collection()
-
-from support.minimum_healthy_comparison import compare_deployments  # noqa: E402  (needs the collection)
+from support.minimum_healthy_comparison import compare_deployments
 
 LARGEST = 8
 #: The largest fleet that is compared with every health before the deployment; larger ones are all healthy or all new.

@@ -20,16 +20,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import collection_loader
 from benchmark.figures import Measurement, MeasurementError
+from support.deployments import install_event, request
 from support.postgresql import PostgreSQLServer, available
+from support.processes import in_processes
 
-collection_loader.register_collection()
-
-from support.deployments import install_event, request  # noqa: E402  (needs the collection)
-from support.processes import in_processes  # noqa: E402
-
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (  # noqa: E402
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     ask_to_start,
     create_deployment,
     finish_instance,
@@ -37,7 +33,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     record_event,
     takes_part,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store  # noqa: E402
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
 
 PROCESSES = 16
 INSTANCES_A_PROCESS = 12

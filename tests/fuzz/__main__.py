@@ -50,7 +50,6 @@ def run(name: str, seconds: int) -> None:
     """Try inputs of one target until the time is over or one fails; ends the process."""
     import atheris
 
-    collection_loader.register_collection()
     with atheris.instrument_imports(include=[COLLECTION]):
         check, seeds = target(name)
     corpus = KEPT / name

@@ -11,13 +11,11 @@ from pathlib import Path
 import collection_loader
 from hypothesis import strategies as st
 
-collection_loader.register_collection()
-
-from ansible_collections.agentless.codedeploy.plugins.module_utils._appspec import (  # noqa: E402  (line above)
+from ansible_collections.agentless.codedeploy.plugins.module_utils._appspec import (
     MOST_PROBLEMS,
     AppSpecError,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import (  # noqa: E402
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import (
     LARGEST_EXPANSION,
     parse_appspec_file,
 )

@@ -17,14 +17,11 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import collection_loader
 from fuzz.sentinel import Surroundings
 from hypothesis import strategies as st
 
-collection_loader.register_collection()
-
-from ansible_collections.agentless.codedeploy.plugins.module_utils import _bundle_archive  # noqa: E402  (line above)
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils import _bundle_reader  # noqa: E402
+from ansible_collections.agentless.codedeploy.plugins.module_utils import _bundle_archive
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils import _bundle_reader
 
 RULES = _bundle_archive.Rules(size=4 * 1024 * 1024, members=100)
 # What only whoever reads the contents can find; the controller leaves them to the instance.

@@ -106,7 +106,7 @@ def test_no_revision(controller: Controller, local_fleet: Fleets) -> None:
 @pytest.mark.parametrize(
     ("revision", "message"),
     [
-        ("s3://bucket", "s3://bucket"),
+        ("s3://bucket", "revision s3://bucket: a revision in S3 is s3://bucket/key"),
         ("github:owner/repository@abc", "the commit must be all its 40 digits"),
         ("nowhere/at/all", "is not on this machine (looked for "),
         ("http://127.0.0.1:9/application.zip", "http://127.0.0.1:9/application.zip cannot be downloaded"),

@@ -14,12 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import collection_loader
-
-collection_loader.register_collection()
-
-from ansible_collections.agentless.codedeploy.plugins.module_utils import _install  # noqa: E402  (needs the line above)
-from ansible_collections.agentless.codedeploy.plugins.module_utils._state import InstructionFiles  # noqa: E402
+from ansible_collections.agentless.codedeploy.plugins.module_utils import _install
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import InstructionFiles
 
 # What a tree is made of: text of a file, None for a folder, ("link", text), ("mode", bits, text).
 Tree = dict[str, Any]

@@ -8,14 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import collection_loader
-
-collection_loader.register_collection()
-
-from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import (  # noqa: E402  # needs the line above
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import (
     Lifecycle,
 )
-from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import (  # noqa: E402  # same
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import (
     run_detached,
 )
 

@@ -21,6 +21,9 @@ from pathlib import Path
 from support.debian_packages import install_packages
 from support.light_hosts import LightHost
 
+# What tells other processes of the ports that this one has.
+_HOLDERS: list[socket.socket] = []
+
 HAPROXY, NGINX = "/usr/sbin/haproxy", "/usr/sbin/nginx"
 
 # The web server of an instance: says its version; ends at once with its process, whatever it was answering.
@@ -43,15 +46,26 @@ Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nobody listens on."""
-    sockets = [socket.socket() for _number in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Return ports of loopback that nobody listens on, and that the kernel gives to nobody who asks for any port.
+
+    Who is to listen there does so later. Until this process ends, no other test process of this machine gets them.
+    """
+    found: list[int] = []
+    ports = iter(range(20000, 30000))
+    while len(found) < count:
+        port = next(ports)
+        holder, probe = socket.socket(socket.AF_UNIX), socket.socket()
+        try:
+            holder.bind(f"\0agentless.codedeploy.port.{port}")
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            holder.close()
+        else:
+            found.append(port)
+            _HOLDERS.append(holder)
+        finally:
+            probe.close()
+    return found
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
