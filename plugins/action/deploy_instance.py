@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AWS_ARGUMENTS, remember_keys
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_turns import Coming
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     get_deployment,
     get_target,
@@ -35,7 +36,11 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocat
     invocation_of,
     is_whole_role,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures, this_run
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
+    configured_forks,
+    shows_failures,
+    this_run,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store, open_store
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_settings import is_load_balanced
 
@@ -98,7 +103,8 @@ class ActionModule(ActionBase):
             from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_task import traffic_of_task
 
             traffic = traffic_of_task(self, task_vars, store, deployment)
-        work = InstanceDeployment(store, deployment, name, instance, options, traffic, display.display)
+        coming = self._coming(deployment, task_vars)
+        work = InstanceDeployment(store, deployment, name, instance, options, traffic, display.display, coming)
         decision = work.wait_for_turn()
         if decision.action == "stop":
             if get_target(store, deployment.deployment_id, name).status == "Succeeded":
@@ -148,6 +154,14 @@ class ActionModule(ActionBase):
         instance, options = Instance(self, task_vars, arguments["root"]), self._options(arguments)
         return check_instance(
             name, instance, deployment, options, arguments["diff_private_files"], arguments["report_in_verdict"]
+        )
+
+    def _coming(self, deployment: Deployment, task_vars: dict[str, Any]) -> Coming | None:
+        """Say which instances come before this one has ended; the deploy playbook has them in the right order."""
+        if not is_whole_role(self):
+            return None
+        return Coming(
+            frozenset(map(str, task_vars.get("ansible_play_batch", ()))), min(deployment.window, configured_forks())
         )
 
     @staticmethod

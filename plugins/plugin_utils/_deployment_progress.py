@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._announcements import announce
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rows import (
@@ -16,13 +17,15 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_r
     count_end,
     end_target,
     keep_hooks,
-    ledger_state,
     locked_deployment,
     save_counts,
     target_row,
     write_events,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_turns import (
+    Coming,
+    come_too_late,
+    nobody_frees,
     note_question,
     wait_for_earlier,
 )
@@ -31,6 +34,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_z
     begin_baking,
     decide_with_zones,
     is_zonal,
+    state_of_group,
     verdict_of,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InstanceNotPending
@@ -54,12 +58,13 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import
 
 
 @run_again_if_undone
-def ask_to_start(store: Store, deployment_id: str, instance: str) -> Decision:
+def ask_to_start(store: Store, deployment_id: str, instance: str, coming: Coming | None = None) -> Decision:
     """Ask whether a pending instance may start now; on go it is InProgress already.
 
     Places go to those that ask in the deployment's order. ``stop`` ends the deployment in the same transaction when
     nothing is in work any more.
 
+    :param coming: in a play of somebody's own, what may come to the deployment before this instance has ended.
     :raises DoesNotExist: the deployment has no such instance.
     :raises InstanceNotPending: the instance was started before.
     """
@@ -73,9 +78,9 @@ def ask_to_start(store: Store, deployment_id: str, instance: str) -> Decision:
             raise InstanceNotPending(
                 f"Instance {instance!r} of deployment {deployment_id} is {target['status']} already."
             )
-        state = ledger_state(row, tx.now)
-        decision = decide(state, Candidate(instance, bool(target["healthy_before"])))
-        decision = decide_with_zones(tx, row, target, decision)
+        decision = _decide(tx, row, target)
+        if decision.action == "wait" and coming is not None and nobody_frees(tx, row, target, coming):
+            decision = _decide_without_unhealthy(tx, row, target, decision)
         earlier = wait_for_earlier(tx, row, target) if decision.action == "go" else None
         if earlier is not None:
             note_question(tx, row, target)
@@ -165,6 +170,24 @@ def heartbeat(store: Store, deployment_id: str) -> None:
     """Show that the deployment's controller lives; to be called while an instance works for long without an event."""
     with store.transaction() as tx:
         beat(tx, deployment_id)
+
+
+def _decide(tx: Transaction, row: Row, target: Row) -> Decision:
+    decision = decide(state_of_group(tx, row), Candidate(target["instance"], bool(target["healthy_before"])))
+    return decide_with_zones(tx, row, target, decision)
+
+
+def _decide_without_unhealthy(tx: Transaction, row: Row, target: Row, waiting: Decision) -> Decision:
+    """Decide as if unhealthy instances had been waited for long enough; end the deployment when that is its end."""
+    blocked_since, row["blocked_since"] = row["blocked_since"], 0.0
+    if _decide(tx, row, target).action == "stop":
+        verdict = verdict_of(tx, row)
+        if verdict is not None:
+            message = come_too_late(row, verdict.message)
+            conclude_if(tx, row, replace(verdict, message=message))
+            return Decision("stop", message)
+    row["blocked_since"] = blocked_since
+    return waiting
 
 
 def _start(tx: Transaction, row: Row, target: Row) -> None:

@@ -10,9 +10,13 @@ Each function works inside a transaction that has locked the deployment's row.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rows import ledger_state
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_zones import state_of_zone
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_zones import (
+    bakes,
+    state_of_group,
+    state_of_zone,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import Candidate, Decision, decide_in_order
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Transaction
 
@@ -32,10 +36,45 @@ def wait_for_earlier(tx: Transaction, row: Row, target: Row) -> Decision | None:
     earlier = _earlier(tx, row, target)
     if not earlier:
         return None
-    states = [ledger_state(row, tx.now)]
+    states = [state_of_group(tx, row)]
     if target["zone"] is not None:
         states.append(state_of_zone(tx, row, target["zone"]))
     return decide_in_order(states, earlier, Candidate(target["instance"], bool(target["healthy_before"])))
+
+
+@dataclass(frozen=True)
+class Coming:
+    """What the play of an instance that asks still brings before this one has ended.
+
+    :param instances: those of its batch.
+    :param at_once: how many of them can ask at the same time, by forks and the window.
+    """
+
+    instances: frozenset[str]
+    at_once: int
+
+
+def nobody_frees(tx: Transaction, row: Row, target: Row, coming: Coming) -> bool:
+    """Say whether no unhealthy instance comes whose success could free a healthy one that has to wait."""
+    if row["in_progress"] or not row["unhealthy_pending"] or bakes(row, tx.now):
+        return False
+    pending = tx.rows(
+        "SELECT instance, healthy_before, asked_time FROM targets WHERE deployment_id = %s AND status = 'Pending'",
+        (row["deployment_id"],),
+    )
+    if not any(one["instance"] in coming.instances for one in pending if not one["healthy_before"]):
+        return True
+    # Nothing is in work, so that an unhealthy one that asks is started: all those that ask now are healthy.
+    asking = {one["instance"] for one in pending if (one["asked_time"] or 0.0) >= tx.now - ASKING_SECONDS}
+    return len(asking | {target["instance"]}) >= coming.at_once
+
+
+def come_too_late(row: Row, message: str | None) -> str:
+    """Say that unhealthy instances would have to come first in a play of somebody's own."""
+    return (
+        f"{message} The unhealthy ones of this deployment, {row['unhealthy_pending']}, come after them in this play: "
+        "let them come first, or use the playbook agentless.codedeploy.deploy, which takes them in the right order."
+    )
 
 
 def note_question(tx: Transaction, row: Row, target: Row) -> None:

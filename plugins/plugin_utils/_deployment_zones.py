@@ -9,6 +9,7 @@ Each function works inside a transaction that has locked the deployment's row.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 
@@ -64,7 +65,7 @@ def insert_zones(
 
 def verdict_of(tx: Transaction, row: Row) -> Verdict | None:
     """Say whether a deployment has ended, and how; a zone that came below its minimum fails all of it."""
-    state = ledger_state(row, tx.now)
+    state = state_of_group(tx, row)
     if not is_zonal(row) or state.in_progress or state.stop_requested:
         return conclusion(state)
     for zone in _zones(tx, row):
@@ -91,7 +92,7 @@ def decide_with_zones(tx: Transaction, row: Row, target: Row, whole: Decision) -
             return Decision("wait", f"Zone {zone['zone']} is deployed to first.")
         if _lose(tx, row, zone) is not None:
             return Decision("stop", f"Zone {zone['zone']} came below its minimum of healthy instances.")
-        return decide_with_zones(tx, row, target, decide(ledger_state(row, tx.now), _candidate(target)))
+        return decide_with_zones(tx, row, target, decide(state_of_group(tx, row), _candidate(target)))
     if bakes(row, tx.now):
         return Decision("wait", "The zone before bakes.")
     return decide_in_zone(whole, counts, zone["zone"], _candidate(target))
@@ -108,6 +109,23 @@ def begin_baking(tx: Transaction, row: Row, name: str) -> None:
         "UPDATE deployments SET status = %s, bake_until = %s WHERE deployment_id = %s",
         (row["status"], row["bake_until"], row["deployment_id"]),
     )
+
+
+def state_of_group(tx: Transaction, row: Row) -> LedgerState:
+    """Give the counts of the whole group that the rules decide by.
+
+    With zones only unhealthy instances of the zone that is deployed to are expected to start: those of later zones come
+    after the healthy ones of this zone, and so free none of them.
+    """
+    state = ledger_state(row, tx.now)
+    if not is_zonal(row) or not state.unhealthy_pending:
+        return state
+    counted = tx.only_row(
+        "SELECT COUNT(*) AS instances FROM targets WHERE deployment_id = %s AND zone = %s AND status = 'Pending'"
+        " AND NOT healthy_before",
+        (row["deployment_id"], _current_zone(tx, row)["zone"]),
+    )
+    return dataclasses.replace(state, unhealthy_pending=counted["instances"])
 
 
 def state_of_zone(tx: Transaction, row: Row, name: str) -> LedgerState:

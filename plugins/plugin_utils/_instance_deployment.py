@@ -15,6 +15,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._application_stop import skipped_events
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_turns import Coming
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     InstanceNotPending,
     ask_to_start,
@@ -54,6 +55,7 @@ class InstanceDeployment:
 
     :param traffic: the instance's load balancers; None when the deployment has none.
     :param say: writes a line to the screen.
+    :param coming: see ask_to_start().
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class InstanceDeployment:
         options: InstanceOptions,
         traffic: Traffic | None,
         say: Callable[[str], None],
+        coming: Coming | None = None,
     ) -> None:
         self._store = store
         self._deployment = deployment
@@ -73,6 +76,7 @@ class InstanceDeployment:
         self._options = options
         self._traffic = traffic
         self._write = say
+        self._coming = coming
         self._secrets = address_secrets(options.revision, options.revision_headers)
         # A connection to the record belongs to the thread that opened it.
         self._store_apart = open_store(store.location)
@@ -84,7 +88,7 @@ class InstanceDeployment:
         while True:
             self._look_at_alarms()
             try:
-                decision = ask_to_start(self._store, self._deployment.deployment_id, self._name)
+                decision = ask_to_start(self._store, self._deployment.deployment_id, self._name, self._coming)
             except InstanceNotPending as error:
                 return Decision("stop", error.message)
             if decision.action != "wait":

@@ -64,17 +64,22 @@ def _serve(runs: list[dict[str, object]], at_once: int) -> list[int]:
     statuses: dict[int, int] = {}
     working: dict[int, int] = {}
     for number, run in enumerate(runs):
-        if len(working) >= at_once:
-            pid, status = os.wait()
-            statuses[working.pop(pid)] = os.waitstatus_to_exitcode(status)
+        while len(working) >= at_once:
+            _wait(working, statuses)
         pid = os.fork()
         if not pid:
             _become(run, shared)
         working[pid] = number
     while working:
-        pid, status = os.wait()
-        statuses[working.pop(pid)] = os.waitstatus_to_exitcode(status)
+        _wait(working, statuses)
     return [statuses[number] for number in range(len(runs))]
+
+
+def _wait(working: dict[int, int], statuses: dict[int, int]) -> None:
+    pid, status = os.wait()
+    # The playbook that was run at first may have left a worker.
+    if pid in working:
+        statuses[working.pop(pid)] = os.waitstatus_to_exitcode(status)
 
 
 def _import_early() -> None:
@@ -132,6 +137,6 @@ def _become(run: dict[str, object], shared: Path) -> None:
 
 if __name__ == "__main__":
     answer = os.dup(1)
-    os.dup2(2, 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     statuses = _serve(json.load(sys.stdin), int(sys.argv[1]))
     os.write(answer, json.dumps(statuses).encode())

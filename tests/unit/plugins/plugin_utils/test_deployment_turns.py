@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.deployments import request
+from support.deployments import deploy, request
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_turns import ASKING_SECONDS
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_turns import ASKING_SECONDS, Coming
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     ask_to_start,
     create_deployment,
     finish_instance,
+    get_deployment,
     get_targets,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
@@ -124,3 +125,64 @@ def test_each_zone_has_an_order_of_its_own(store: Store) -> None:
     assert ask("b") == "go"
     finish_instance(store, deployment_id, "b", "Succeeded")
     assert [ask("d"), ask("c"), ask("d")] == ["wait", "go", "wait"]
+
+
+def mended_first(store: Store, in_batch: str, at_once: int, asks: str) -> tuple[str, str | None]:
+    """Ask for healthy instances of a group of which a and b have failed, none of which may be taken out before."""
+    deploy(store, request("abcd"), failing="ab")
+    config = {"type": "HOST_COUNT", "value": 2}
+    deployment_id = create_deployment(store, request("abcd", config, 2, options=PLAY_OF_USER)).deployment_id
+    coming = Coming(frozenset(in_batch), at_once)
+    answers = [ask_to_start(store, deployment_id, instance, coming) for instance in asks]
+    deployment = get_deployment(store, deployment_id)
+    assert (deployment.status == "Failed") == (answers[-1].action == "stop")
+    return answers[-1].action, (deployment.error_information or {}).get("message")
+
+
+@pytest.mark.parametrize(
+    ("in_batch", "at_once", "asks"),
+    [("cd", 2, "c"), ("abcd", 1, "c"), ("abcd", 2, "cd"), ("abcd", 2, "ccd")],
+    ids=["later batch", "no fork left", "none of several left", "asked again"],
+)
+def test_who_waits_for_unhealthy_ones_that_cannot_come_is_refused_at_once(
+    store: Store, in_batch: str, at_once: int, asks: str
+) -> None:
+    action, message = mended_first(store, in_batch, at_once, asks)
+    assert action == "stop"
+    assert message is not None
+    assert "2 of 4 instances are healthy" in message
+    assert "The unhealthy ones of this deployment, 2, come after them in this play" in message
+
+
+@pytest.mark.parametrize(("in_batch", "at_once", "asks"), [("abcd", 2, "c"), ("abcd", 2, "cc"), ("bcd", 3, "cd")])
+def test_who_waits_for_unhealthy_ones_that_may_come_goes_on_waiting(
+    store: Store, in_batch: str, at_once: int, asks: str
+) -> None:
+    assert mended_first(store, in_batch, at_once, asks) == ("wait", None)
+
+
+def test_healthy_ones_wait_while_an_unhealthy_one_is_in_work(store: Store) -> None:
+    deploy(store, request("abcd"), failing="ab")
+    config = {"type": "HOST_COUNT", "value": 2}
+    deployment_id = create_deployment(store, request("abcd", config, 2, options=PLAY_OF_USER)).deployment_id
+    coming = Coming(frozenset("bcd"), 2)
+    assert ask_to_start(store, deployment_id, "b", coming).action == "go"
+    coming = Coming(frozenset("cd"), 2)
+    assert ask_to_start(store, deployment_id, "c", coming).action == "wait"
+    finish_instance(store, deployment_id, "b", "Succeeded")
+    assert ask_to_start(store, deployment_id, "c", coming).action == "go"
+
+
+def test_a_zone_does_not_wait_for_unhealthy_ones_of_the_next(store: Store) -> None:
+    deploy(store, request("abcd"), failing="cd")
+    zone_of = {"a": "1", "b": "1", "c": "2", "d": "2"}
+    config = {
+        "deployment_config_name": "ZoneByZone",
+        "minimum_healthy_hosts": {"type": "HOST_COUNT", "value": 2},
+        "zonal_config": {"minimum_healthy_hosts_per_zone": {"type": "HOST_COUNT", "value": 0}},
+    }
+    wanted = request("abcd", config, 2, zone_of=zone_of, zone_order=["1", "2"], options=PLAYBOOK)
+    deployment_id = create_deployment(store, wanted).deployment_id
+    assert ask_to_start(store, deployment_id, "a").action == "stop"
+    deployment = get_deployment(store, deployment_id)
+    assert (deployment.status, (deployment.error_information or {})["code"]) == ("Failed", "HEALTH_CONSTRAINTS")
