@@ -21,6 +21,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
     Revision,
     Target,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_settings import is_load_balanced
 
 DEPLOYMENT_FIELDS = (
     "application_name",
@@ -64,12 +65,14 @@ def deployment_info(deployment: Deployment) -> dict[str, Any]:
     info["deployment_style"] = deployment_style(deployment.options)
     if deployment.active and is_dead(deployment.owner, deployment.heartbeat, time.time()):
         info["deployment_status_messages"] = [f"Left by its controller, {deployment.owner}."]
+    elif deployment.active and deployment.stopping:
+        info["deployment_status_messages"] = ["It is being stopped; instances in work come to their next event."]
     return _without_nothing(info)
 
 
 def deployment_style(options: Mapping[str, Any]) -> dict[str, str]:
     """Return the C(DeploymentStyle) of a deployment with these options."""
-    option = "WITH_TRAFFIC_CONTROL" if options.get("load_balancer_info") else "WITHOUT_TRAFFIC_CONTROL"
+    option = "WITH_TRAFFIC_CONTROL" if is_load_balanced(options) else "WITHOUT_TRAFFIC_CONTROL"
     return {"deployment_type": "IN_PLACE", "deployment_option": option}
 
 

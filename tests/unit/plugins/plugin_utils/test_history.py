@@ -17,6 +17,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     ask_to_start,
     audit,
     create_deployment,
+    current_owner,
     finish_instance,
     get_deployment,
     get_group,
@@ -26,6 +27,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     list_deployments,
     list_groups,
     list_revisions,
+    stop_deployment,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import (
     all_deployments,
@@ -185,6 +187,22 @@ def test_a_deployment_that_its_controller_left_says_so(store: Store) -> None:
     assert left["status"] == "Created"
     create_deployment(store, request("a"))
     assert "deployment_status_messages" not in deployment_info(list_deployments(store, limit=1)[0])
+
+
+def test_a_deployment_that_is_being_stopped_says_so(store: Store) -> None:
+    deployment = create_deployment(store, request("ab", options={"traffic": [{"provider": "command"}]}))
+    ask_to_start(store, deployment.deployment_id, "a")
+    assert "deployment_status_messages" not in deployment_info(get_deployment(store, deployment.deployment_id))
+    stop_deployment(store, deployment.deployment_id, current_owner())
+    stopping = get_deployment(store, deployment.deployment_id)
+    assert deployment_info(stopping)["deployment_status_messages"] == [
+        "It is being stopped; instances in work come to their next event."
+    ]
+    assert deployment_info(stopping)["deployment_style"]["deployment_option"] == "WITH_TRAFFIC_CONTROL"
+    assert "InProgress, being stopped" in "\n".join(overview_lines([stopping]))
+    finish_instance(store, deployment.deployment_id, "a", "Succeeded")
+    ended = get_deployment(store, deployment.deployment_id)
+    assert (ended.status, "deployment_status_messages" in deployment_info(ended)) == ("Stopped", False)
 
 
 def test_no_field_has_a_name_that_the_api_does_not_have(store: Store, history: list[Deployment]) -> None:
