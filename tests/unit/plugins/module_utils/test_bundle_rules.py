@@ -55,7 +55,11 @@ def test_the_number_of_members_is_limited_for_every_kind(tmp_path: Path) -> None
     (tmp_path / "folder" / "sub").mkdir(parents=True)
     (tmp_path / "folder" / "sub" / "file").touch()
     path = tar(tmp_path / "bundle", ("a", b""), ("b", b""))
-    for kind, source in (("tar", path), ("directory", str(tmp_path / "folder"))):
+    with zipfile.ZipFile(tmp_path / "zip", "w") as archive:
+        archive.writestr("a", b"")
+        archive.writestr("b", b"")
+    sources = {"tar": path, "zip": str(tmp_path / "zip"), "directory": str(tmp_path / "folder")}
+    for kind, source in sources.items():
         assert "more than 1 members" in refused(kind, source, tmp_path / "top", Rules(members=1))
         unpack(kind, source, str(tmp_path / f"top-{kind}"), Rules(members=2))
 

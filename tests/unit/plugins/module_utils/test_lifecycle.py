@@ -174,14 +174,16 @@ def test_an_appspec_that_is_not_valid_fails_the_first_event_that_needs_it(
     assert text in result["events"][2]["diagnostics"]["message"]
 
 
-def test_a_revision_of_the_agent_has_its_appspec_read_by_the_controller(instance: Instance) -> None:
+@pytest.mark.parametrize("name", ["appspec.yml", "appspec.yaml"])
+def test_a_revision_of_the_agent_has_its_appspec_read_by_the_controller(instance: Instance, name: str) -> None:
     first = instance.revision("v1", "ApplicationStop")
+    (instance.directory / "v1" / "appspec.yml").rename(instance.directory / "v1" / name)
     instance.deploy("v1", first)
     (instance.root / "g" / "d-v1" / "appspec.json").unlink()
     second = instance.revision("v2")
     result = instance.deploy("v2", second)
     required = result["previous_appspec_required"]
-    assert required["path"] == str(instance.root / "g" / "d-v1" / "deployment-archive" / "appspec.yml")
+    assert required["path"] == str(instance.root / "g" / "d-v1" / "deployment-archive" / name)
     assert base64.b64decode(required["content"]) == b"kept as it is"
     assert statuses(result) == ["Pending"] * 7
     assert instance.scripts() == [] and not (instance.root / "g" / "d-v2").exists()
