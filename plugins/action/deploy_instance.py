@@ -16,6 +16,7 @@ from ansible.utils.display import Display
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AWS_ARGUMENTS, remember_keys
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_turns import Coming
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    finish_instance,
     get_deployment,
     get_target,
     takes_part,
@@ -47,6 +48,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_sett
 NOT_PART = "not part of this deployment: it has the revision already"
 MISSING = "deployment_id is missing: create a deployment with agentless.codedeploy.deployment"
 ARGUMENTS = {
+    "application_name": {"type": "str"},
     "deployment_id": {"type": "str"},
     "former_deployment_id": {"type": "str"},
     "revision": {"type": "raw", "default": ""},
@@ -94,6 +96,10 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = {"changed": False, "deployment_id": deployment.deployment_id}
         if not takes_part(store, deployment.deployment_id, name):
             return {**result, "skipped": True, "msg": NOT_PART}
+        refusal = self._another_application(name, arguments["application_name"], deployment.application_name)
+        if refusal:
+            finish_instance(store, deployment.deployment_id, name, "Failed", message=refusal)
+            return {**result, "failed": True, "status": "Failed", "msg": refusal}
         options = self._options(arguments)
         display = Display()
         instance = Instance(self, task_vars, options.root)
@@ -154,6 +160,16 @@ class ActionModule(ActionBase):
         instance, options = Instance(self, task_vars, arguments["root"]), self._options(arguments)
         return check_instance(
             name, instance, deployment, options, arguments["diff_private_files"], arguments["report_in_verdict"]
+        )
+
+    @staticmethod
+    def _another_application(name: str, wanted: str | None, deployed: str) -> str | None:
+        """Say that a host has another application than the one that created the deployment for all."""
+        if wanted in (None, deployed):
+            return None
+        return (
+            f"{name}: not started. deploy_application is {wanted} for this host, and this deployment is of {deployed}: "
+            "a play deploys one application, give the hosts of each a play of their own"
         )
 
     def _coming(self, deployment: Deployment, task_vars: dict[str, Any]) -> Coming | None:

@@ -38,6 +38,11 @@ attributes:
       - In check mode. Binary files, files bigger than Ansible's C(max_diff_size) and files that other users of the
         instance cannot read are named only; see O(diff_private_files).
 options:
+  application_name:
+    description:
+      - The application that this host is to have. When the deployment is of another one, the instance fails without
+        being started.
+    type: str
   deployment_id:
     description: The deployment. Required outside of check mode.
     type: str

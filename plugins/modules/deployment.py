@@ -368,7 +368,7 @@ planned_deployment:
 outlook:
   description: >-
     The plan of a deployment: its instances in their order with their health and C(expected_seconds), C(batches),
-    C(estimated_seconds) of all, C(problems), and in the end C(plans) and whether it is C(possible).
+    C(zones), C(estimated_seconds) of all, C(problems), and in the end C(plans) and whether it is C(possible).
   returned: when O(state=planned)
   type: dict
 plans:

@@ -31,9 +31,10 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._fleet_zones import with_zones
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._forecast import (
+    ZoneOutlook,
     batches_of,
+    duration,
     expected_seconds,
-    makespan,
     outcome,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import (
@@ -140,6 +141,7 @@ def _facts(examined: Examined, recorded: Group | None, order: dict[str, Any]) ->
         "window": order["window"] if examined.config else None,
         "minimum_healthy_hosts": order["minimum_healthy_hosts"] if examined.config else None,
         "healthy": sum(healthy is True for healthy, _revision in health.values()),
+        "zones": _zones(examined, {name for name, (healthy, _revision) in health.items() if healthy is True}),
         "instances": [
             {"target_id": name, "health": HEALTH[health[name][0]], "revision_health": health[name][1]}
             for name in order["order"]
@@ -148,6 +150,22 @@ def _facts(examined: Examined, recorded: Group | None, order: dict[str, Any]) ->
         "problems": examined.findings.problems,
         "warnings": examined.findings.warnings,
     }
+
+
+def _zones(examined: Examined, healthy: set[str]) -> list[dict[str, Any]]:
+    """Return the zones of the whole group, none without a zonal configuration."""
+    fleet, config = examined.fleet, examined.config
+    if config is None or not config.zonal:
+        return []
+    return [
+        {
+            "name": zone.name,
+            "total": zone.total,
+            "minimum_healthy": zone.minimum_healthy,
+            "healthy": sum(fleet.zone_of[name] == zone.name for name in healthy),
+        }
+        for zone in zones_of(config, fleet.zone_of, fleet.zone_order)
+    ]
 
 
 def _times(task: DeploymentTask, examined: Examined, order: dict[str, Any]) -> dict[str, Any]:
@@ -163,9 +181,7 @@ def _times(task: DeploymentTask, examined: Examined, order: dict[str, Any]) -> d
     expected = expected_seconds(names, former)
     if expected is not None:
         times["expected_seconds"] = expected
-        times["estimated_seconds"] = sum(makespan(part, expected, window, rollout) for part, window, _bake in parts)
-        # After the last zone nothing waits for the end of its bake.
-        times["estimated_seconds"] += sum(bake for _part, _window, bake in parts[:-1])
+        times["estimated_seconds"] = duration(parts, expected, rollout)
     return times
 
 
@@ -207,7 +223,10 @@ def _ending(outlook: dict[str, Any], failing: set[str]) -> list[str]:
     order = [
         InstanceHealth(one["target_id"], healthy[one["health"]], one["revision_health"]) for one in outlook["instances"]
     ]
-    verdict, _reached = outcome(order, failing, outlook["healthy"], outlook["total"], outlook["minimum_healthy_hosts"])
+    zones = [ZoneOutlook(**zone) for zone in outlook.get("zones") or ()]
+    zone_of = {one["target_id"]: one["zone"] for one in outlook["instances"]}
+    counts = (outlook["healthy"], outlook["total"], outlook["minimum_healthy_hosts"])
+    verdict, _reached = outcome(order, failing, *counts, zones, zone_of)
     if verdict.status == "Succeeded":
         return []
     where = f" It would fail on {', '.join(sorted(failing))}." if failing else ""

@@ -140,6 +140,23 @@ def test_a_group_twice_where_hosts_go_alone(
     assert len(trace.read_text().splitlines()) == 2
 
 
+def test_hosts_with_another_application_are_refused(
+    controller: Controller, local_fleet: Fleets, tmp_path: Path
+) -> None:
+    fleet = local_fleet(2)
+    for name, application in zip(fleet.names, ("HollowWeb", "Other"), strict=True):
+        fleet.host_variables[name]["of_host"] = application
+    Application(tmp_path / "application", "1")
+    role = {"role": DEPLOY, "deploy_application": "{{ of_host }}", "deploy_revision": "application"}
+    play = {"hosts": "web", "gather_facts": False, "roles": [role]}
+    result = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory())
+    assert result.rc == 2, str(result)
+    assert "deploy_application is Other for this host, and this deployment is of HollowWeb" in result.stdout
+    assert [installed_version(fleet.files(name)) for name in fleet.names] == ["1", None]
+    (deployment,) = deployments(controller)
+    assert statuses(controller, deployment["deploymentId"]) == {"web1": "Succeeded", "web2": "Failed"}
+
+
 def test_a_group_twice_with_batches_to_come(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
     fleet = local_fleet(2)
     one = applications(tmp_path)["One"]

@@ -10,10 +10,12 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.deployments import GROUP_ID, deploy, request
+from support.deployments import GROUP_ID, deploy, make_group, request
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._forecast import (
+    ZoneOutlook,
     batches_of,
+    duration,
     expected_seconds,
     makespan,
     outcome,
@@ -60,6 +62,44 @@ def test_the_end_is_that_of_the_record(store: Store, config: object) -> None:
         order = [InstanceHealth(name, True, "Current") for name in fleet]
         verdict, reached = outcome(order, failing, 3, ended.total, ended.minimum_healthy_hosts)
         assert verdict.status == ended.status
+        counts = ended.deployment_overview
+        assert len(reached) == counts["Succeeded"] + counts["Failed"]
+
+
+def test_zones_take_their_time_one_after_the_other_and_bake_between() -> None:
+    seconds = {"a1": 10.0, "a2": 4.0, "a3": 4.0, "b1": 7.0, "b2": 1.0}
+    zones = [(["a1", "a2", "a3"], 2, 60), (["b1", "b2"], 1, 3600)]
+    assert duration(zones, seconds, "window") == 10 + 60 + 8
+    assert duration(zones, seconds, "batches") == 14 + 60 + 8
+    assert duration([], {}, "window") == 0
+    assert duration([(["a1", "b1"], 1, 0)], seconds, "window") == 17
+
+
+ZONES = {"a": "a1 a2 a3", "b": "b1 b2"}
+ZONE_OF = {name: zone for zone, names in ZONES.items() for name in names.split()}
+
+
+@pytest.mark.parametrize(("whole", "of_zone"), [(0, 0), (0, 1), (4, 1)])
+@pytest.mark.parametrize("unhealthy", ["", "b1 b2", "a3 b1"])
+def test_the_end_with_zones_is_that_of_the_record(store: Store, whole: int, of_zone: int, unhealthy: str) -> None:
+    config = {
+        "minimum_healthy_hosts": {"type": "HOST_COUNT", "value": whole},
+        "zonal_config": {"minimum_healthy_hosts_per_zone": {"type": "HOST_COUNT", "value": of_zone}},
+    }
+    names = list(ZONE_OF)
+    health = {name: name not in unhealthy.split() for name in names}
+    more = {"zone_of": ZONE_OF, "zone_order": ["a", "b"]}
+    for failing in ((), ("a2",), ("a1", "a2", "a3")):
+        group_id = f"group {failing}"
+        make_group(store, group_id, health)
+        ended = deploy(store, request(names, config, 2, deployment_group_id=group_id, **more), list(failing))
+        counted = [
+            ZoneOutlook(zone, len(of.split()), of_zone, sum(health[name] for name in of.split()))
+            for zone, of in ZONES.items()
+        ]
+        order = [InstanceHealth(name, health[name], "Old") for name in ended.order]
+        verdict, reached = outcome(order, failing, sum(health.values()), 5, whole, counted, ZONE_OF)
+        assert verdict.status == ended.status, (failing, verdict, ended)
         counts = ended.deployment_overview
         assert len(reached) == counts["Succeeded"] + counts["Failed"]
 
