@@ -60,7 +60,9 @@ def replace_file(path: str, data: Union[bytes, Iterable[bytes]], mode: int = 0o6
             stream.flush()
             os.fsync(stream.fileno())
         os.rename(temporary, path)
-    except OSError:
+    except OSError as error:
+        # An error of writing names no file by itself.
+        error.filename = error.filename or path
         with suppress(OSError):
             os.unlink(temporary)
         raise

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -163,6 +165,28 @@ def test_an_id_that_is_no_folder_name_is_refused(deployment_id: str) -> None:
 )
 def test_what_the_system_refused_is_said_with_the_place(error: Exception, text: str) -> None:
     assert refusal(error) == text
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    pid = os.fork()
+    if pid == 0:
+        # As on a file system that is full: what the system says of a write has no name in it.
+        said = b""
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+            replace_file(str(path), b"x" * 2000)
+        except OSError as error:
+            said = refusal(error).encode()
+        finally:
+            (tmp_path / "said").write_bytes(said)
+            os._exit(0)
+    os.waitpid(pid, 0)
+    assert (tmp_path / "said").read_text() == f"File too large: {path}"
+    assert [entry.name for entry in sorted(tmp_path.iterdir())] == ["file", "said"]
+    assert path.read_text() == "old"
 
 
 def test_a_folder_that_cannot_be_made_is_said_with_what_to_do(tmp_path: Path) -> None:
