@@ -197,7 +197,9 @@ def nginx_on(host: LightHost, servers: dict[str, str]) -> None:
 
 def _copy_program(host: LightHost, program: str) -> None:
     """Bring a program of this machine to a light host, of the same Debian, with the libraries that it lacks."""
-    libraries = re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", program], capture_output=True, text=True).stdout)
+    libraries = re.findall(
+        r"(/\S+) \(0x", subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    )
     for path in [program, *libraries]:
         there = host.path(path)
         if not there.exists():
