@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmark.figures import Measurement, MeasurementError
+from benchmark.instance_event import touch_memory
 
 FOLDERS, FILES_A_FOLDER, SIZE = 500, 20, 4096
 FILES = FOLDERS * FILES_A_FOLDER
@@ -73,7 +74,8 @@ class Instance:
         self._work = work
         self.revision = work / "revision"
         make(self.revision)
-        self._size = sum(path.stat().st_size for path in self.revision.rglob("*") if path.is_file())
+        size = sum(path.stat().st_size for path in self.revision.rglob("*") if path.is_file())
+        self._touched = (size >> 20) + 1
         self._root = work / "deployment-root"
         self._destination = work / "destination"
         self._deployments = 0
@@ -81,21 +83,10 @@ class Instance:
         self._multiples: dict[str, list[float]] = defaultdict(list)
         self.memory = 0.0
 
-    def _touch_memory(self, times: int = 1) -> None:
-        """Take as much memory as the revision is large and give it back, so that the next step gets just that.
-
-        On a virtual machine the first use of memory costs many times what copying into it does, and meets some step.
-        """
-        path = self._work / "memory"
-        with open(path, "wb") as stream:
-            for _number in range(times * ((self._size >> 20) + 1)):
-                stream.write(bytes(1 << 20))
-        path.unlink()
-
     def copy(self) -> float:
         """Return the CPU of ``cp -a`` of the revision."""
         copy = self._work / "copy"
-        self._touch_memory()
+        touch_memory(self._work / "memory", self._touched)
         begin = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(["cp", "-a", self.revision, copy], check=True)
         end = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -138,8 +129,8 @@ class Instance:
         parameters = {"root": str(self._root), "appspec": appspec, "events": events, "bundle": bundle}
         options.write_text(json.dumps({**identity, **parameters}))
         program = Path(__file__).with_name("instance_event.py")
-        self._touch_memory(2)
-        output = subprocess.run([sys.executable, str(program), str(options)], check=True, stdout=subprocess.PIPE).stdout
+        command = [sys.executable, str(program), str(options), str(self._touched)]
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
         result = json.loads(output)
         if result["problem"]:
             raise MeasurementError(str(result["problem"]))
@@ -201,7 +192,7 @@ def measure_large(rounds: int) -> Iterator[Measurement]:
     """Measure the Install of one large file."""
     with tempfile.TemporaryDirectory(prefix="codedeploy-benchmark-", dir=tmpfs()) as work:
         instance = Instance(Path(work), make_large)
-        for _round in range(MORE_ROUNDS * rounds):
+        for _round in range(rounds):
             instance.deploy("first", 1)
             instance.forget()
         yield Measurement("install: one file of 1 GiB, CPU as a multiple of cp -a", instance.ratio("first"), 1.3)

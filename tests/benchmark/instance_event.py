@@ -4,7 +4,8 @@
 """Run lifecycle events of one deployment as the module does, and print what they cost.
 
 This is a program of its own, so that every measurement is of a fresh process that has imported what the module
-imports: ``instance_event.py OPTIONS`` with a file that holds the module's parameters as JSON. It prints
+imports: ``instance_event.py OPTIONS SIZE`` with a file that holds the module's parameters as JSON, and as many MiB as
+an event writes: so much memory is taken beside that file and given back before each event. It prints
 ``{"cpu": {event: seconds}, "memory": MiB, "problem": text or null}``. The start of the interpreter and the imports are
 not part of the CPU, but they are of the memory, which is the most that the process ever had.
 """
@@ -51,6 +52,18 @@ def peak_memory() -> float:
     raise RuntimeError("/proc/self/status has no VmHWM")
 
 
+def touch_memory(path: Path, size: int) -> None:
+    """Take so many MiB of a tmpfs and give them back, so that what comes next gets just that.
+
+    On a virtual machine the first use of memory costs many times what copying into it does, and meets some step; what
+    was given back a while ago may be the host's again.
+    """
+    with open(path, "wb") as stream:
+        for _number in range(size):
+            stream.write(bytes(1 << 20))
+    path.unlink()
+
+
 class MeasuredEvents(EventLog):
     """An event log that notes what each event has cost in C(cpu)."""
 
@@ -60,6 +73,8 @@ class MeasuredEvents(EventLog):
 
     def event(self, name: str, status: str, *arguments: Any, **keywords: Any) -> None:
         """Note the CPU before an event, and at its end what it has cost."""
+        if status == "InProgress":
+            touch_memory(Path(sys.argv[1]).with_name("memory"), int(sys.argv[2]))
         self.cpu[name] = cpu() - self.cpu.get(name, 0.0)
         super().event(name, status, *arguments, **keywords)
 
