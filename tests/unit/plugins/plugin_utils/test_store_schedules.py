@@ -19,7 +19,7 @@ from support.random_schedules import OrderedStore, begin, compare, schedule_of, 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment
 
 PROCESSES = 4
-TOGETHER = 50
+TOGETHER = 25
 ALL = 5000 if "CODEDEPLOY_TEST_ALL_ROLLOUTS" in os.environ else TOGETHER
 
 
