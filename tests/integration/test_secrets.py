@@ -180,9 +180,10 @@ def test_secrets_are_nowhere_over_ssh(
         relay(host.gateway, port_of(aws_server.url)) as port,
         serve_github(application.folder, GITHUB_TOKEN) as github,
         serve("/a.zip", other_archive.read_bytes(), HEADER) as (address, answers),
-        relay(host.gateway, port_of(address)) as port_of_address,
+        contextlib.ExitStack() as more,
         sampled_arguments() as arguments,
     ):
+        port_of_address = more.enter_context(relay(host.gateway, port_of(address)))
         controller.environment.update(
             {
                 **aws_server.environment,
@@ -200,7 +201,7 @@ def test_secrets_are_nowhere_over_ssh(
             {**github_revision, "deploy_github_api_url": github.api_url},
             {**of_address, "deploy_revision_headers": {"X-Token": HEADER}},
         ]
-        plays = [{"import_playbook": deploy, "vars": {"deploy_group": "web", **more}} for more in deployments]
+        plays = [{"import_playbook": deploy, "vars": {"deploy_group": "web", **given}} for given in deployments]
         playbook.write_text(yaml.safe_dump(plays, sort_keys=False))
         inventory = hosts.inventory(tmp_path / "inventory.yml", "web")
         result = controller.run("ansible-playbook", "-vvvv", "-i", str(inventory), str(playbook))
