@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,10 @@ from ansible.utils.display import Display
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import plan_of_deployment, unfinished_elsewhere
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import Findings
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_variables import check_role_variables
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_preflight import check_traffic
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,18 @@ class DeploymentTask:
     def diff(self) -> bool:
         """Whether differences are wanted."""
         return bool(self.action._task.diff)
+
+
+def check_further(
+    task: DeploymentTask, recorded: Mapping[str, Any], instances: Sequence[str], findings: Findings
+) -> None:
+    """Add what only a task can find wrong with a deployment: with the role's variables, and with load balancers.
+
+    :param recorded: options of the deployment's record.
+    :param instances: those that it is to deploy to.
+    """
+    check_role_variables(task.action, task.task_vars, findings)
+    check_traffic(task.action, task.task_vars, recorded, instances, findings)
 
 
 def created_result(store: Store, deployment: Deployment, changed: bool) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deplo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import Settings, settle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import (
     DeploymentTask,
+    check_further,
     created_result,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
@@ -60,7 +61,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
     inventory_options,
     revision_folders,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_preflight import check_traffic
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_settings import described
 
 # Of a deployment that was refused; the task that deploys to an instance refuses then.
@@ -165,9 +165,7 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
         fleet,
         headers,
         revision_folders(task_vars),
-        further=lambda findings: check_traffic(
-            task.action, task_vars, settings.recorded, only or fleet.chosen, findings
-        ),
+        further=lambda findings: check_further(task, settings.recorded, only or fleet.chosen, findings),
     )
     if not is_registered(store, settings.application_name, prepared.revision.as_record()):
         require(store, "RegisterApplicationRevision", settings.application_name)

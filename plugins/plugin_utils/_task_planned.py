@@ -26,7 +26,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_s
     Settings,
     settle,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask, check_further
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group, is_registered
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._fleet_zones import with_zones
@@ -51,7 +51,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_plan import plan_lines
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._restart import is_restart, restart
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import group_of_play, revision_folders
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_preflight import check_traffic
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import zones_of
 
 
@@ -85,7 +84,7 @@ def _planned(task: DeploymentTask) -> dict[str, Any]:
         fleet,
         headers,
         revision_folders(task.task_vars),
-        further=lambda findings: check_traffic(task.action, task.task_vars, settings.recorded, fleet.chosen, findings),
+        further=lambda findings: check_further(task, settings.recorded, fleet.chosen, findings),
     )
     examined.findings.problems.extend(_denied(task, settings, examined))
     recorded = get_group(store, settings.deployment_group_id)

@@ -57,6 +57,19 @@ def test_group(
     assert_refused(result, fleet, message)
 
 
+def test_variables_that_only_later_tasks_read(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    fleet, application = local_fleet(1), Application(tmp_path / "application", "1")
+    wrong = {"deploy_poll_after": "soon", "deploy_revisions_to_keep": "many"}
+    result = deploy(controller, fleet, application.folder, **wrong)
+    assert_refused(result, fleet, "2 problems, no instance was touched", "deploy_poll_after: ", "to int")
+    assert "deploy_revisions_to_keep: " in result.stdout
+    result = deploy(controller, fleet, application.folder, "--check", deploy_configs="CodeDeployDefault.AllAtOnce")
+    assert result.rc == 0, str(result)
+    output = " ".join((result.stdout + result.stderr).split())
+    assert "deploy_configs is not a variable of the role deploy; is deploy_config meant?" in output
+    assert deployments(controller) == []
+
+
 def test_invalid_sections_do_not_hide_what_is_missing(
     controller: Controller, local_fleet: Fleets, tmp_path: Path
 ) -> None:
