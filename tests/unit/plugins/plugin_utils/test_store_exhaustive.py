@@ -37,6 +37,9 @@ def run(
     :param fails: a bit for each instance that will fail.
     :param backwards: ask in the opposite of the deployment's order, as plays of other people may.
     """
+    # No time passes: who has asked long ago would count no more.
+    now = store.clock()
+    store.clock = lambda: now
     names = [f"i{place}" for place in range(len(healthy))]
     if any(healthy):
         make_group(store, group_id, dict(zip(names, healthy, strict=True)))
@@ -48,10 +51,12 @@ def run(
     model = Model("P" * taking_part, tuple(sorted(healthy[:taking_part])), minimum, healthy[taking_part:])
     assert tuple(healthy[names.index(name)] for name in order) == model.healthy_before
     in_work: list[int] = []
+    asking: set[int] = set()
     while model.verdict() is None:
         for place in reversed(model.pending()) if backwards else model.pending():
-            answer = model.answer(place)
-            assert ask_to_start(store, deployment_id, order[place]).action == answer, (model, place)
+            answer = model.answer_in_order(place, asking)
+            assert ask_to_start(store, deployment_id, order[place]).action == answer, (model, place, asking)
+            asking.add(place)
             if answer == "go":
                 model = model.become(place, "W")
                 in_work.append(place)
