@@ -23,9 +23,9 @@ attributes:
     platforms: posix
 """
 
-    CONTROLLER = (
-        DOCUMENTATION
-        + r"""
+    CONTROLLER = r"""
+options: {}
+attributes:
   action:
     description: Runs in Ansible's own Python on the controller and needs nothing on the instances for itself.
     support: full
@@ -36,7 +36,6 @@ attributes:
     description: Is affected by C(become).
     support: none
 """
-    )
 
     STORE = r"""
 options:

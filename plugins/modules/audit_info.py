@@ -12,6 +12,7 @@ description:
   - Returns who did what with the record of deployments, when, from where, with which parameters and which result.
   - Every change is there, every read, and what a policy denied.
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._attributes.reading
   - agentless.codedeploy._attributes.report

@@ -16,6 +16,7 @@ description:
   - What is there already is left as it is where it agrees, and corrected where it does not. Deleted is only what this
     module has created; it bears the tag C(agentless.codedeploy) with the application's name.
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._aws
 attributes:

@@ -26,6 +26,7 @@ description:
     attempted. RV(plan) is returned for it alone. When there is nothing to go back to, the record says why.
   - Use it with C(run_once). M(agentless.codedeploy.deploy_instance) does the work on each instance in between.
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._attributes.report
   - agentless.codedeploy._attributes.store

@@ -13,6 +13,7 @@ description:
     attempted deployment, and the health of its instances.
   - The fields are those of CodeDeploy's API in snake case.
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._attributes.reading
   - agentless.codedeploy._attributes.report

@@ -13,6 +13,7 @@ description:
     that instance alone, with its lifecycle events and the diagnostics of those that failed.
   - The fields are those of CodeDeploy's API in snake case.
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._attributes.created
   - agentless.codedeploy._attributes.reading

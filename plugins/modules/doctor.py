@@ -13,6 +13,7 @@ description:
     what is to be done.
   - The playbook C(agentless.codedeploy.doctor) runs the three parts one after another.
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._attributes.report
   - agentless.codedeploy._attributes.store

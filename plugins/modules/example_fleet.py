@@ -14,6 +14,7 @@ description:
   - For trying out. AWS bills what it launches.
   - What is there already is left alone. Deleted is only what bears the fleet's tag C(agentless.codedeploy).
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._aws
 attributes:

@@ -12,6 +12,7 @@ description:
   - Returns applications, deployment groups, revisions, deployments and their instances with all lifecycle events, in
     the shapes in which CodeDeploy's API returns them.
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._attributes.created
   - agentless.codedeploy._attributes.reading

@@ -16,6 +16,7 @@ description:
     of them or were rolled back by it. Applications, revisions and groups stay.
   - In policies the operation is C(PruneDeployments).
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._attributes.report
   - agentless.codedeploy._attributes.store

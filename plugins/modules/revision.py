@@ -15,6 +15,7 @@ description:
   - With O(state=pushed) it does what C(aws deploy push) does. A folder is packed, checked and sent to S3, or to a
     folder of the controller, and registered. What is there already with the same content is not sent again.
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._attributes.store
   - agentless.codedeploy._aws

@@ -11,6 +11,7 @@ version_added: 0.1.0
 description:
   - Returns the revisions that were registered, as ListApplicationRevisions and BatchGetApplicationRevisions do.
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._attributes.reading
   - agentless.codedeploy._attributes.report

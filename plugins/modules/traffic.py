@@ -13,6 +13,7 @@ description:
     task runs for. Nothing is recorded.
   - With several load balancers the instance is taken out of all of them, then all are waited for.
 extends_documentation_fragment:
+  - agentless.codedeploy._attributes
   - agentless.codedeploy._attributes.controller
   - agentless.codedeploy._aws
 attributes:
