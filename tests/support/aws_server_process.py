@@ -129,10 +129,10 @@ def extend_target_groups() -> None:
                 return []
         return describe(self, target_group_arn, targets)
 
-    FakeTargetGroup.register = slow_register  # type: ignore[method-assign]
-    FakeTargetGroup.deregister = slow_deregister  # type: ignore[method-assign]
-    FakeTargetGroup.health_for = slow_health  # type: ignore[method-assign]
-    ELBv2Backend.describe_target_health = describe_with_draining  # type: ignore[method-assign]
+    FakeTargetGroup.register = slow_register  # type: ignore[method-assign]  # moto's own, extended
+    FakeTargetGroup.deregister = slow_deregister  # type: ignore[method-assign]  # moto's own, extended
+    FakeTargetGroup.health_for = slow_health  # type: ignore[method-assign]  # moto's own, extended
+    ELBv2Backend.describe_target_health = describe_with_draining  # type: ignore[method-assign]  # moto's own, extended
 
 
 def extend_classic_load_balancers() -> None:
@@ -159,9 +159,9 @@ def extend_classic_load_balancers() -> None:
     def slow_describe(self: Any, lb_name: str, instances: list[dict[str, str]]) -> list[dict[str, Any]]:
         return [_classic_state(lb_name, dict(found)) for found in describe(self, lb_name, instances)]
 
-    ELBBackend.register_instances = slow_register  # type: ignore[method-assign,assignment]
-    ELBBackend.deregister_instances = slow_deregister  # type: ignore[method-assign,assignment]
-    ELBBackend.describe_instance_health = slow_describe  # type: ignore[method-assign]
+    ELBBackend.register_instances = slow_register  # type: ignore[method-assign,assignment]  # moto's own, extended
+    ELBBackend.deregister_instances = slow_deregister  # type: ignore[method-assign,assignment]  # moto's own, extended
+    ELBBackend.describe_instance_health = slow_describe  # type: ignore[method-assign]  # moto's own, extended
     _describe_classic_reasons()
 
 
@@ -199,7 +199,7 @@ def _describe_classic_reasons() -> None:
         name, instances = self._get_param("LoadBalancerName"), self._get_param("Instances", [])
         return ActionResult({"InstanceStates": self.elb_backend.describe_instance_health(name, instances)})
 
-    ELBResponse.describe_instance_health = describe_instance_health  # type: ignore[method-assign]
+    ELBResponse.describe_instance_health = describe_instance_health  # type: ignore[method-assign]  # moto's own, extended
 
 
 def extend_auto_scaling() -> None:
@@ -215,7 +215,7 @@ def extend_auto_scaling() -> None:
         else:
             set_capacity(self, new_capacity)
 
-    FakeAutoScalingGroup.set_desired_capacity = careful  # type: ignore[method-assign]
+    FakeAutoScalingGroup.set_desired_capacity = careful  # type: ignore[method-assign]  # moto's own, extended
 
 
 def extend_subnets() -> None:
@@ -224,7 +224,7 @@ def extend_subnets() -> None:
     def any_address(self: Any, ip: str, instance: Any) -> None:
         self._subnet_ips[ip] = instance
 
-    Subnet.request_ip = any_address  # type: ignore[method-assign]
+    Subnet.request_ip = any_address  # type: ignore[method-assign]  # moto's own, extended
 
 
 def extend_policies() -> None:
@@ -237,7 +237,7 @@ def extend_policies() -> None:
             return PermissionResult.NEUTRAL
         return is_action_permitted(self, *arguments, **more)
 
-    IAMPolicyStatement.is_action_permitted = careful  # type: ignore[method-assign]
+    IAMPolicyStatement.is_action_permitted = careful  # type: ignore[method-assign]  # moto's own, extended
 
 
 def extend_lifecycle_hooks() -> None:
@@ -266,7 +266,7 @@ def extend_lifecycle_hooks() -> None:
     def record_lifecycle_action_heartbeat(self: Any) -> Any:
         return ActionResult({})
 
-    FakeAutoScalingGroup.replace_autoscaling_group_instances = waiting  # type: ignore[method-assign]
+    FakeAutoScalingGroup.replace_autoscaling_group_instances = waiting  # type: ignore[method-assign]  # moto's own, extended
     setattr(AutoScalingResponse, complete_lifecycle_action.__name__, complete_lifecycle_action)
     setattr(AutoScalingResponse, record_lifecycle_action_heartbeat.__name__, record_lifecycle_action_heartbeat)
 
@@ -366,7 +366,7 @@ class Application:
             if what == "reset":
                 control.update(DEFAULTS)
                 for state in (unhealthy, coming, going, of_product):
-                    state.clear()  # type: ignore[attr-defined]
+                    state.clear()  # type: ignore[attr-defined]  # sets and mappings
                 failures.clear()
             elif what == "control":
                 control.update(body)
@@ -390,8 +390,8 @@ def main() -> None:
     extend_subnets()
     # HTTP/1.1, as moto's own server: without it boto3 makes a connection for each call.
     MotoRequestHandler.protocol_version = "HTTP/1.1"
-    server = make_server("127.0.0.1", 0, Application(), threaded=True, request_handler=MotoRequestHandler)  # type: ignore[arg-type]
-    server.daemon_threads = True  # type: ignore[attr-defined]
+    server = make_server("127.0.0.1", 0, Application(), threaded=True, request_handler=MotoRequestHandler)  # type: ignore[arg-type]  # as moto's own server
+    server.daemon_threads = True  # type: ignore[attr-defined]  # threaded, so that it has them
     os.environ["MOTO_PORT"] = str(server.port)
     print(server.port, flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
