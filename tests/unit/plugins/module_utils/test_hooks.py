@@ -130,11 +130,14 @@ def test_a_location_is_inside_the_revision(hooks: Hooks, location: str) -> None:
     assert hooks.run(location)["error_code"] == "Success"
 
 
-def test_a_location_is_never_a_command_line(hooks: Hooks, tmp_path: Path) -> None:
-    name = f"a b; touch {tmp_path.name} $(id) 'q\".sh"
-    hooks.script("#!/bin/sh\necho ran\n", name.replace("/", ""))
+def test_a_location_is_never_a_command_line(hooks: Hooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "a b; touch injected; $(touch injected) `touch injected` 'q\" | touch injected #.sh"
+    hooks.script("#!/bin/sh\npwd\necho ran\n", name)
     assert hooks.run(name)["error_code"] == "Success"
-    assert hooks.lines()[-1] == "[stdout]ran"
+    directory, last = (line.partition("[stdout]")[2] for line in hooks.lines()[-2:])
+    assert last == "ran"
+    assert not any((folder / "injected").exists() for folder in (tmp_path, hooks.archive, Path(directory)))
 
 
 @pytest.mark.parametrize("link", [False, True])
