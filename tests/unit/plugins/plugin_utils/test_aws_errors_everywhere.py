@@ -23,6 +23,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws_setup_ch
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import create_deployment, current_owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._doctor_aws import check_aws
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ec2_instances import find_instances
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._example_fleet import ExampleFleet, FleetWanted
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_definition import read_groups
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._push import pack_source, push
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import resolve_revision
@@ -107,6 +108,13 @@ def set_up(_folder: Path) -> object:
     return changes_to_present(aws, wanted_setup(aws, arguments))
 
 
+def launch_fleet(_folder: Path) -> object:
+    wanted = FleetWanted("HollowWeb", "a", 2, "t3.micro", None, None, None, [], [], "203.0.113.7/32", "0.0.0.0/0")
+    # As its action does.
+    with _aws.aws_errors():
+        return list(ExampleFleet(Access(AwsSettings.from_arguments({})), wanted).to_present())
+
+
 # What a user does, the call that is refused, and the permission that it needs; None: nothing is called.
 ASKING: list[tuple[Callable[[Path], object], str | None, str]] = [
     (list_inventory, "DescribeInstances", "ec2:DescribeInstances"),
@@ -121,6 +129,7 @@ ASKING: list[tuple[Callable[[Path], object], str | None, str]] = [
     (suspend_processes, "DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingGroups"),
     (examine, "GetCallerIdentity", "sts:GetCallerIdentity"),
     (set_up, "GetCallerIdentity", "sts:GetCallerIdentity"),
+    (launch_fleet, "DescribeSubnets", "ec2:DescribeSubnets"),
 ]
 CALLING = [one for one in ASKING if one[1]]
 
