@@ -26,6 +26,8 @@ ARGUMENTS = {
     "sort_by": {"type": "str", "choices": list(SORT_BY), "default": "register_time"},
     "sort_order": {"type": "str", "choices": ["ascending", "descending"], "default": "descending"},
     "deployed": {"type": "str", "choices": ["include", "exclude", "ignore"], "default": "ignore"},
+    "s3_bucket": {"type": "str"},
+    "s3_key_prefix": {"type": "str"},
     **READING_ARGUMENTS,
 }
 
@@ -45,6 +47,8 @@ class ActionModule(ControllerAction):
             sort_by=SORT_BY[arguments["sort_by"]],
             descending=arguments["sort_order"] == "descending",
             deployed=arguments["deployed"],
+            s3_bucket=arguments["s3_bucket"],
+            s3_key_prefix=arguments["s3_key_prefix"],
         )
         data = {"revisions": [revision_info(revision) for revision in revisions]}
         write_report(arguments, revision_lines(revisions), data)

@@ -36,6 +36,12 @@ options:
     type: str
     choices: [include, exclude, ignore]
     default: ignore
+  s3_bucket:
+    description: Only revisions in this S3 bucket.
+    type: str
+  s3_key_prefix:
+    description: Only revisions whose S3 key begins with this. Needs O(s3_bucket).
+    type: str
 author:
   - agentless.codedeploy contributors (!UNKNOWN)
 """
@@ -45,6 +51,13 @@ EXAMPLES = r"""
   agentless.codedeploy.revision_info:
     application_name: HollowWeb
     deployed: include
+
+- name: Read what was pushed to one place
+  agentless.codedeploy.revision_info:
+    application_name: HollowWeb
+    s3_bucket: my-revisions
+    s3_key_prefix: hollowweb/main/
+    sort_by: last_used_time
 """
 
 RETURN = r"""

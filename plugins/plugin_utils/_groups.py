@@ -255,11 +255,17 @@ def list_revisions(
     sort_by: t.Literal["registerTime", "firstUsedTime", "lastUsedTime"] = "registerTime",
     descending: bool = False,
     deployed: t.Literal["include", "exclude", "ignore"] = "ignore",
+    s3_bucket: str | None = None,
+    s3_key_prefix: str | None = None,
 ) -> list[Revision]:
     """Registered revisions, as ListApplicationRevisions lists them.
 
     :param deployed: ``include`` only target revisions of some group, ``exclude`` these, ``ignore`` the difference.
+    :param s3_bucket: only what is in this bucket, and there only what has a key that begins with ``s3_key_prefix``.
+    :raises InvalidInput: a prefix without a bucket.
     """
+    if s3_key_prefix and not s3_bucket:
+        raise InvalidInput("s3_key_prefix: name the bucket too (s3_bucket).", "BucketNameFilterRequired")
     where, parameters = ("WHERE application_name = %s", [application_name]) if application_name else ("", [])
     # Databases disagree on where what has no value is sorted; here it is smaller than everything.
     column, direction = _SORT_COLUMNS[sort_by], "DESC" if descending else "ASC"
@@ -277,6 +283,13 @@ def list_revisions(
     for group in groups:
         names.setdefault(group["target_revision_id"], []).append(group["deployment_group_name"])
     revisions = [_revision(row, names.get(row["revision_id"], [])) for row in rows]
+    if s3_bucket:
+        places = [(one, one.revision.get("s3_location") or {}) for one in revisions]
+        revisions = [
+            one
+            for one, place in places
+            if place.get("bucket") == s3_bucket and place["key"].startswith(s3_key_prefix or "")
+        ]
     if deployed == "ignore":
         return revisions
     return [revision for revision in revisions if bool(revision.deployment_groups) == (deployed == "include")]

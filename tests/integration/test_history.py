@@ -33,6 +33,13 @@ CHECKS = """
       agentless.codedeploy.revision_info: {application_name: web, deployed: exclude}
       check_mode: true
       register: revisions
+    - name: Read those below a prefix of no bucket
+      agentless.codedeploy.revision_info: {s3_key_prefix: web/}
+      register: refused
+      failed_when: "'BucketNameFilterRequired: s3_key_prefix' not in refused.msg"
+    - name: Read those of a bucket
+      agentless.codedeploy.revision_info: {s3_bucket: releases, s3_key_prefix: web/}
+      register: in_bucket
     - name: Read the failed deployment
       agentless.codedeploy.deployment_info:
         deployment_group_name: web
@@ -47,6 +54,7 @@ CHECKS = """
           - would.revision_location == did.revision_location
           - did.generic_revision_info.description == 'new'
           - "'new' in revisions.revisions | map(attribute='generic_revision_info.description')"
+          - in_bucket.revisions == []
           - failed.deployments == [failed.deployments_info[0].deployment_id]
           - failed.deployment_groups_info[0].instances[0].health == 'Unhealthy'
 """

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from support.deployments import ELSEWHERE, deploy, request, revision
 
@@ -51,6 +53,28 @@ def test_a_deployment_uses_what_is_registered(store: Store) -> None:
     assert (used.description, used.register_time) == ("Build 1", registered.register_time)
     assert used.first_used_time is not None
     assert used.deployment_groups == ["production"]
+
+
+def in_s3(bucket: str, key: str) -> dict[str, Any]:
+    """A revision in a bucket."""
+    return {"revision_type": "S3", "s3_location": {"bucket": bucket, "key": key, "bundle_type": "zip"}}
+
+
+def test_revisions_are_filtered_by_their_place_in_s3(store: Store) -> None:
+    main, other, elsewhere = in_s3("b", "web/main/1.zip"), in_s3("b", "web/other.zip"), in_s3("c", "web/main/1.zip")
+    for one in (revision(1), main, other, elsewhere):
+        register_revision(store, ELSEWHERE, "HollowWeb", one)
+
+    def listed(*place: str) -> list[dict[str, Any]]:
+        return [one.revision for one in list_revisions(store, "HollowWeb", "registerTime", False, "ignore", *place)]
+
+    assert listed("b") == [main, other]
+    assert listed("b", "web/main/") == [main]
+    assert listed("b", "main") == []
+    assert listed("b", "web/%") == []
+    with pytest.raises(InvalidInput, match="s3_bucket") as refused:
+        list_revisions(store, s3_key_prefix="web/")
+    assert refused.value.code == "BucketNameFilterRequired"
 
 
 def test_who_registered_it_is_audited(store: Store) -> None:
