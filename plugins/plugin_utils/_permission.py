@@ -17,7 +17,11 @@ from ansible.utils.vars import load_extra_vars
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import audit
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import get_group
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, current_owner
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import (
+    Owner,
+    current_owner,
+    process_start,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._policy import Operation, check_permission
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._policy_file import (
     job_of_awx,
@@ -85,7 +89,9 @@ def require_for_group(store: Store, action: str, application: str, group: str, g
 
 def require_unless_own(store: Store, action: str, deployment: Deployment) -> None:
     """The same, except for a deployment that this run of ansible-playbook was permitted to create before."""
-    if (deployment.owner.pid, deployment.owner.host) != (os.getppid(), socket.gethostname()):
+    owner, run = deployment.owner, os.getppid()
+    # With its start: a number alone is given to a later process too, which may be anybody's.
+    if (owner.host, owner.pid, owner.pid_start) != (socket.gethostname(), run, process_start(run)):
         require_for(store, action, deployment)
 
 
