@@ -33,13 +33,12 @@ def deployments_to_conclude(
     :param run: the controller process that asks.
     :param group: name of the inventory's group or of the deployment group.
     """
-    found = []
-    for deployment in reversed(list_deployments(store, application_name=application_name, with_order=False)):
-        if group and group not in (deployment.deployment_group_name, deployment.options.get("deployment_group")):
-            continue
-        if same_controller(deployment.owner, run) or (deployment.active and _left(deployment)):
-            found.append(deployment)
-    return found
+    newest = list_deployments(store, application_name=application_name, group=group or None, with_order=False)
+    return [
+        deployment
+        for deployment in reversed(newest)
+        if same_controller(deployment.owner, run) or (deployment.active and _left(deployment))
+    ]
 
 
 def conclude_in_play(

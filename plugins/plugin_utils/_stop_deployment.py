@@ -63,9 +63,9 @@ def active_deployment_of(store: Store, group: str | None, application_name: str 
             store,
             statuses=["Created", "Queued", "InProgress", "Baking", "Ready"],
             application_name=application_name,
+            group=group,
             with_order=False,
         )
-        if group in (deployment.deployment_group_name, deployment.options.get("deployment_group"))
     ]
     if not found:
         raise DoesNotExist(f"The deployment group {group!r} has no active deployment.")

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from support.deployments import GONE, deploy, request
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._conclude_deployment import deployments_to_conclude
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import rollback_due
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     ask_to_start,
@@ -19,7 +21,13 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_deployment,
     list_audit,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_deployment import Reason, stop, stop_text
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import DoesNotExist
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_deployment import (
+    Reason,
+    active_deployment_of,
+    stop,
+    stop_text,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 ON_REQUEST = ["DEPLOYMENT_STOP_ON_REQUEST"]
@@ -90,3 +98,15 @@ def test_a_rollback_is_not_rolled_back(store: Store) -> None:
     deployment_id = create_deployment(store, again).deployment_id
     stop(store, deployment_id, current_owner(), rollback=True)
     assert not rollback_due(get_deployment(store, deployment_id))
+
+
+def test_a_group_s_deployment_is_found_among_those_of_many_others(store: Store) -> None:
+    wanted = create_deployment(store, request("a", options={"deployment_group": "web"})).deployment_id
+    for number in range(101):
+        other = request("a", deployment_group_id=f"other-{number}")
+        create_deployment(store, replace(other, deployment_group_name=f"other-{number}"))
+    assert active_deployment_of(store, "production", None) == active_deployment_of(store, "web", "HollowWeb") == wanted
+    (found,) = deployments_to_conclude(store, current_owner(), group="production")
+    assert found.deployment_id == wanted
+    with pytest.raises(DoesNotExist, match="'we' has no active deployment"):
+        active_deployment_of(store, "we", None)
