@@ -99,6 +99,17 @@ def was_deployed(store: Store, revision: t.Mapping[str, t.Any]) -> bool:
         return bool(tx.rows(f"{used} LIMIT 1", (revision_identity(revision),)))
 
 
+def instances_with(store: Store, deployment_group_id: str, revision: t.Mapping[str, t.Any]) -> set[str]:
+    """A group's instances that are healthy and run a revision: those that update_outdated_instances_only leaves out."""
+    with store.reading() as tx:
+        rows = tx.rows(
+            "SELECT instance FROM instances JOIN revisions ON revisions.revision_id = instances.revision_id"
+            " WHERE deployment_group_id = %s AND healthy AND identity = %s",
+            (deployment_group_id, revision_identity(revision)),
+        )
+    return {row["instance"] for row in rows}
+
+
 def use_revision(tx: Transaction, revision_id: str) -> None:
     """Note that a revision is deployed now."""
     tx.execute(

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_targets, list_deployments
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import instances_with
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import (
     InstanceHealth,
     deployment_order,
@@ -49,13 +50,20 @@ def plan_of_deployment(deployment: Deployment, unfinished: dict[str, str]) -> di
     }
 
 
-def plan_of_preparation(prepared: Prepared, group: Group | None) -> dict[str, Any]:
-    """Return the plan that a deployment would have that is not recorded (check mode)."""
+def plan_of_preparation(store: Store, prepared: Prepared, group: Group | None) -> dict[str, Any]:
+    """Return the plan that a deployment would have that is not recorded (check mode).
+
+    :param prepared: of one that is only planned, C(revision) may be None: then all of its instances count as outdated.
+    :param group: what the record has of the deployment group.
+    :returns: as plan_of_deployment().
+    """
     total = len(prepared.fleet.instances)
     known = group.instances if group else {}
     chosen = prepared.fleet.limited_to or prepared.fleet.instances
-    if prepared.settings.update_outdated_instances_only:
-        chosen = [name for name in chosen if known.get(name, (None, "Unknown"))[1] != "Current"]
+    if prepared.settings.update_outdated_instances_only and prepared.revision is not None:
+        group_id, revision = prepared.settings.deployment_group_id, prepared.revision.as_record()
+        up_to_date = instances_with(store, group_id, revision)
+        chosen = [name for name in chosen if name not in up_to_date]
     minimum = minimum_healthy_hosts(prepared.config, total)
     order = deployment_order([InstanceHealth(name, *known.get(name, (None, "Unknown"))) for name in chosen])
     fleet, zones = prepared.fleet, []

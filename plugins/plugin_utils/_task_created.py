@@ -188,7 +188,7 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
 
 
 def _would_create(task: DeploymentTask, prepared: Prepared) -> dict[str, Any]:
-    plan = plan_of_preparation(prepared, get_group(task.store, prepared.settings.deployment_group_id))
+    plan = plan_of_preparation(task.store, prepared, get_group(task.store, prepared.settings.deployment_group_id))
     restarts = is_restart(prepared.settings.recorded)
     task.display.display(would_create_text(prepared.revision.location, plan, restarts))
     for balancer in described(prepared.settings.recorded):

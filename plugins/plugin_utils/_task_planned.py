@@ -91,7 +91,7 @@ def _planned(task: DeploymentTask) -> dict[str, Any]:
     # Without a possible configuration there is an order all the same.
     possible = examined if examined.config else dataclasses.replace(examined, config=deployment_config(DEFAULT_CONFIG))
     # A plan needs no revision.
-    order = plan_of_preparation(cast(Prepared, possible), recorded)
+    order = plan_of_preparation(store, cast(Prepared, possible), recorded)
     outlook = {**_facts(examined, recorded, order), **_times(task, examined, order)}
     expected = outlook.pop("expected_seconds")
     for instance in outlook["instances"]:

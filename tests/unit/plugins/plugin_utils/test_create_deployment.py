@@ -10,16 +10,28 @@ from typing import Any
 
 import pytest
 from support.applications import Application
+from support.deployments import GROUP_ID, deploy, request, revision
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file import parse_appspec_file
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_cache import CachedBundle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import read_contents
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import fleet_of
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
+    Fleet,
+    Prepared,
+    fleet_of,
+)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import settle
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import create_deployment, get_group
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import deployment_config
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import plan_of_preparation
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
     Findings,
     PreflightError,
     check_appspec,
     lifecycle_events,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import Revision
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 
 def test_fleet() -> None:
@@ -95,3 +107,29 @@ def test_script_that_is_a_folder(tmp_path: Path) -> None:
     assert checked(application).problems == [
         "appspec.yml: hooks.BeforeInstall[0].location: content is a folder and not a script"
     ]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_plan_leaves_out_the_same_instances_as_the_deployment(store: Store, number: int) -> None:
+    deploy(store, request("abcd", number=1))
+    deploy(store, request("abcd", "HalfAtATime", number=2), failing="a")
+    arguments = {
+        "application_name": "HollowWeb",
+        "deployment_group_id": GROUP_ID,
+        "update_outdated_instances_only": True,
+        "deployment_groups": {"web": {"deployment_group_name": "production"}},
+    }
+    recorded = revision(number)
+    bundle = CachedBundle("", "tgz", recorded["digest"], 1)
+    prepared = Prepared(
+        settle(arguments, "web"),
+        Fleet(list("abcd"), None),
+        Revision("Local", recorded["local_location"]["path"], bundle),
+        deployment_config("AllAtOnce"),
+        {},
+        [],
+    )
+    plan = plan_of_preparation(store, prepared, get_group(store, GROUP_ID))
+    created = create_deployment(store, request("abcd", number=number, update_outdated_instances_only=True))
+    assert plan["order"] == created.order
+    assert len(plan["order"]) == {1: 4, 2: 1, 3: 4}[number]
