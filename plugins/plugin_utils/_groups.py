@@ -21,6 +21,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
 
+OPTION_OF_RESTART = '"deployment_mode": "RESTART"'
+"""What is in a deployment's options, as JSON, when it restarts; in a text within them the quotes have backslashes."""
+
 _DESCRIPTIVE = ("description", "digest", "bundle")
 _SORT_COLUMNS = {"registerTime": "register_time", "firstUsedTime": "first_used_time", "lastUsedTime": "last_used_time"}
 
@@ -231,19 +234,24 @@ def installs_nothing(deployment: Row) -> bool:
 
 def heal_restarted(tx: Transaction, group_id: str, instance: str) -> None:
     """Take a restarted instance as healthy, unless the last deployment of a revision to it had failed."""
-    for row in tx.rows(
-        "SELECT targets.status, options FROM targets"
+    installation = last_installation(tx, group_id, instance)
+    if installation is None or installation["status"] == "Succeeded":
+        tx.execute(
+            "UPDATE instances SET healthy = TRUE WHERE deployment_group_id = %s AND instance = %s", (group_id, instance)
+        )
+
+
+def last_installation(tx: Transaction, group_id: str, instance: str) -> Row | None:
+    """Find the last deployment at work on an instance that was no restart.
+
+    :returns: its ``deployment_id``, and the instance's ``status`` in it; None when there is none.
+    """
+    return tx.row(
+        "SELECT targets.deployment_id, targets.status FROM targets"
         " JOIN deployments ON deployments.deployment_id = targets.deployment_id"
         " WHERE deployment_group_id = %s AND instance = %s AND targets.start_time IS NOT NULL"
-        " ORDER BY create_time DESC",
-        (group_id, instance),
-    ):
-        if not installs_nothing(row):
-            if row["status"] != "Succeeded":
-                return
-            break
-    tx.execute(
-        "UPDATE instances SET healthy = TRUE WHERE deployment_group_id = %s AND instance = %s", (group_id, instance)
+        " AND REPLACE(options, %s, '') = options ORDER BY create_time DESC LIMIT 1",
+        (group_id, instance, OPTION_OF_RESTART),
     )
 
 

@@ -11,6 +11,11 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import append_audit
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import (
+    OPTION_OF_RESTART,
+    last_installation,
+    lock_group,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
 
@@ -37,12 +42,12 @@ def removable(
     """Return the deployments of one group that may go.
 
     These stay: those that have not ended; the newest ones; the group's last successful and last attempted one; the one
-    with the revision C(previous); the last one of each instance, by which its health is known; and of two that
-    name each other as rollback both when one of them stays.
+    with the revision C(previous); those by which the health of an instance is known; and of two that name each other as
+    rollback both when one of them stays.
 
     :param rows: all deployments of the group, newest first.
     :param group: its row.
-    :param last_of_instances: the last deployment of each instance of the group.
+    :param last_of_instances: the last deployments of the group's instances.
     :returns: their ids, newest first.
     """
     pointers = {group["last_successful_deployment_id"], group["last_attempted_deployment_id"]}
@@ -85,8 +90,10 @@ def prune(
         found = tx.rows(groups + where + order, [value for value in given.values() if value is not None])
     result: dict[str, t.Any] = {"deployments": [], "groups": [], "audit_entries": 0}
     for one in found:
-        with store.reading() if check_mode else store.transaction() as tx:
-            _prune_group(tx, owner, one["deployment_group_id"], retention, check_mode, result)
+        removed = _prune_group(store, owner, one["deployment_group_id"], retention, check_mode)
+        if removed.deployments:
+            result["deployments"] += removed.deployments
+            result["groups"].append({**removed.names, "removed": len(removed.deployments), "kept": removed.kept})
     # The trail of everything is not a part of any application.
     if retention.audit and not conditions:
         with store.reading() if check_mode else store.transaction() as tx:
@@ -98,35 +105,62 @@ def prune(
     return result
 
 
-def _prune_group(
-    tx: Transaction, owner: Owner, group_id: str, retention: Retention, check_mode: bool, result: dict[str, t.Any]
-) -> None:
-    query = "SELECT * FROM deployment_groups WHERE deployment_group_id = %s"
-    # Whoever creates a deployment locks this row, too.
-    group = tx.row(query, (group_id,)) if check_mode else tx.locked_row(query, (group_id,))
-    if group is None:
-        return
+@dataclass(frozen=True)
+class _Removable:
+    """The deployments of one group that may go, newest first; C(kept) counts the others."""
+
+    names: dict[str, str]
+    deployments: list[str]
+    kept: int
+
+
+def _prune_group(store: Store, owner: Owner, group_id: str, retention: Retention, check_mode: bool) -> _Removable:
+    with store.reading() as tx:
+        found = _removable(tx, group_id, retention)
+    if check_mode or not found.deployments:
+        return found
+    with store.transaction() as tx:
+        # Deployments are locked before their group (see _deployment_rows), and whoever creates one locks the group.
+        for one in sorted(found.deployments):
+            tx.locked_row("SELECT 1 FROM deployments WHERE deployment_id = %s", (one,))
+        lock_group(tx, group_id)
+        now = _removable(tx, group_id, retention)
+        old = [one for one in now.deployments if one in set(found.deployments)]
+        for table in ("lifecycle_events", "targets", "zones", "deployments"):
+            tx.execute_many(f"DELETE FROM {table} WHERE deployment_id = %s", [(one,) for one in old])
+        if old:
+            append_audit(tx, owner, OPERATION, {**now.names, **_parameters(retention)}, {"deployments": old})
+    return _Removable(now.names, old, now.kept + len(now.deployments) - len(old))
+
+
+def _removable(tx: Transaction, group_id: str, retention: Retention) -> _Removable:
+    group = tx.row("SELECT * FROM deployment_groups WHERE deployment_group_id = %s", (group_id,))
     columns = "deployment_id, application_name, status, limited, revision_id, complete_time, rollback_deployment_id"
     rows = tx.rows(
         f"SELECT {columns}, rollback_triggering_deployment_id FROM deployments WHERE deployment_group_id = %s"
         " ORDER BY create_time DESC, deployment_id",
         (group_id,),
     )
-    last = tx.rows("SELECT DISTINCT last_deployment_id FROM instances WHERE deployment_group_id = %s", (group_id,))
-    old = removable(rows, group, [row["last_deployment_id"] for row in last], retention)
-    if not old:
-        return
+    if group is None or not rows:
+        return _Removable({}, [], 0)
+    old = removable(rows, group, _last_of_instances(tx, group_id), retention)
     names = {
         "application_name": rows[0]["application_name"],
         "deployment_group_name": group["deployment_group_name"],
     }
-    result["deployments"] += old
-    result["groups"].append({**names, "removed": len(old), "kept": len(rows) - len(old)})
-    if check_mode:
-        return
-    for table in ("lifecycle_events", "targets", "zones", "deployments"):
-        tx.execute_many(f"DELETE FROM {table} WHERE deployment_id = %s", [(one,) for one in old])
-    append_audit(tx, owner, OPERATION, {**names, **_parameters(retention)}, {"deployments": old})
+    return _Removable(names, old, len(rows) - len(old))
+
+
+def _last_of_instances(tx: Transaction, group_id: str) -> set[str]:
+    """Return the last deployment of each instance, and of one that was restarted since the last that installed."""
+    last = tx.rows("SELECT DISTINCT last_deployment_id FROM instances WHERE deployment_group_id = %s", (group_id,))
+    restarted = tx.rows(
+        "SELECT instance FROM instances JOIN deployments ON deployments.deployment_id = last_deployment_id"
+        " WHERE instances.deployment_group_id = %s AND REPLACE(options, %s, '') <> options",
+        (group_id, OPTION_OF_RESTART),
+    )
+    before = [last_installation(tx, group_id, row["instance"]) for row in restarted]
+    return {row["last_deployment_id"] for row in last} | {row["deployment_id"] for row in before if row is not None}
 
 
 def _parameters(retention: Retention) -> dict[str, t.Any]:

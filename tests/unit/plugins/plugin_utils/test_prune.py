@@ -87,6 +87,21 @@ def test_the_revision_before_can_still_be_gone_back_to(store: Store) -> None:
     assert found is not None and found["digest"] == revision(1)["digest"]
 
 
+def test_what_an_instance_was_restarted_after_stays(store: Store) -> None:
+    restart = {"options": {"deployment_mode": "RESTART"}}
+    failed = deploy(store, request("ab", number=1), failing="a")
+    deploy(store, request("ab", number=2, limited_to=["b"]))
+    for _time in range(3):
+        deploy(store, request("ab", number=1, **restart))
+    removed = prune(store, current_owner(), everything_old())["deployments"]
+    assert len(removed) == 2
+    assert failed.deployment_id not in removed
+    deploy(store, request("ab", number=1, **restart))
+    group = get_group(store, GROUP_ID)
+    assert group is not None
+    assert {name: healthy for name, (healthy, _revision) in group.instances.items()} == {"a": False, "b": True}
+
+
 def test_what_is_young_or_at_work_or_of_others_stays(store: Store) -> None:
     for number in (1, 2, 3, 4):
         deploy(store, request("ab", number=number))

@@ -20,6 +20,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     current_owner,
     list_deployments,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._prune import Retention, prune
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
 
 ORDER = ["applications", "deployments", "deployment_groups", "instances", "waiting_controllers", "revisions"]
@@ -64,6 +65,7 @@ def test_every_transaction_locks_in_the_same_order(tmp_path: Path, monkeypatch: 
         except CodeDeployError:
             continue
     conclude(store, list_deployments(store, limit=1)[0].deployment_id)
+    prune(store, me, Retention(store.clock() + 3600, 1))
     store.close()
     orders = {tuple(locked_tables(statements)) for statements in transactions}
     assert {tuple(sorted(tables, key=ORDER.index)) for tables in orders} == orders
