@@ -12,14 +12,20 @@ from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._application_stop import text_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import Obstacle
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import revision_identity
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Revision, Target
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import STATUS_PLAYBOOK, indented
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import elapsed, moment, pairs, table
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import location_of
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import (
+    LAST_SUCCESSFUL,
+    PREVIOUS,
+    location_of,
+)
 
 DEPLOY_PLAYBOOK = "ansible-playbook agentless.codedeploy.deploy"
 DIGEST_SHOWN = 12
+NOTHING_TO_DO = "  No instance was deployed to: each has the revision already (update_outdated_instances_only)."
 
 
 def created_text(deployment: Deployment, location: str, forks: int) -> str:
@@ -82,13 +88,12 @@ def verdict_text(deployment: Deployment, targets: Sequence[Target], inventory: s
 
     :param inventory: the C(-i) options of this run.
     """
-    group = deployment.options.get("deployment_group", deployment.deployment_group_name)
     status = f"{STATUS_PLAYBOOK} -e deployment_id={deployment.deployment_id}"
-    deploy = f"{DEPLOY_PLAYBOOK}{inventory} -e deploy_group={group}"
+    deploy = f"{DEPLOY_PLAYBOOK}{inventory} {group_options(deployment)}"
     failed = [target.target_id for target in targets if target.status in ("Failed", "Unknown")]
     begun = deployment.status != "Succeeded" and any(target.start_time for target in targets)
     rolled_back = bool((deployment.rollback_info or {}).get("rollback_deployment_id"))
-    lines = [*deployment_lines(deployment), "", *target_lines(targets), "", "Next:"]
+    lines = [*deployment_lines(deployment), "", *(target_lines(targets) if targets else [NOTHING_TO_DO]), "", "Next:"]
     lines += pairs(
         [
             ("what failed", f"{status} -e instance={failed[0]}" if failed else None),
@@ -100,8 +105,8 @@ def verdict_text(deployment: Deployment, targets: Sequence[Target], inventory: s
             ),
             (
                 "go back",
-                f"{deploy} -e deploy_revision=last_successful"
-                if (failed or begun) and deployment.previous_revision and not rolled_back
+                f"{deploy} -e deploy_revision={_way_back(deployment)}"
+                if (failed or begun) and _way_back(deployment) and not rolled_back
                 else None,
             ),
         ]
@@ -114,8 +119,7 @@ def missed_rollback_text(missed: Deployment, inventory: str) -> str:
 
     :param inventory: the C(-i) options of this run.
     """
-    group = missed.options.get("deployment_group", missed.deployment_group_name)
-    command = f"{DEPLOY_PLAYBOOK}{inventory} -e deploy_group={group} -e deploy_revision=last_successful"
+    command = f"{DEPLOY_PLAYBOOK}{inventory} {group_options(missed)} -e deploy_revision={LAST_SUCCESSFUL}"
     return (
         f"{missed.deployment_id} {missed.status.lower()} and was to be rolled back, but its run was interrupted before "
         f"that. To go back to the last successful revision: {command}"
@@ -125,7 +129,8 @@ def missed_rollback_text(missed: Deployment, inventory: str) -> str:
 def deployment_lines(deployment: Deployment) -> list[str]:
     """Return the facts of one deployment."""
     error = deployment.error_information or {}
-    overview = ", ".join(f"{count} {status}" for status, count in deployment.deployment_overview.items() if count)
+    counts = [f"{count} {status}" for status, count in deployment.deployment_overview.items() if count]
+    overview = ", ".join(counts) or "none"
     return [
         f"Deployment {deployment.deployment_id}: {_status(deployment)}",
         *pairs(
@@ -231,8 +236,25 @@ def resume_command(deployment: Deployment, inventory: str = "") -> str:
 
     :param inventory: the C(-i) options.
     """
+    return f"{DEPLOY_PLAYBOOK}{inventory} {group_options(deployment)} -e deploy_resume=true"
+
+
+def group_options(deployment: Deployment) -> str:
+    """Return the options that name a deployment's group, and its application unless it is called like the group."""
     group = deployment.options.get("deployment_group", deployment.deployment_group_name)
-    return f"{DEPLOY_PLAYBOOK}{inventory} -e deploy_group={group} -e deploy_resume=true"
+    application = deployment.application_name
+    return f"-e deploy_group={group}" + ("" if application == group else f" -e deploy_application={application}")
+
+
+def _way_back(deployment: Deployment) -> str | None:
+    """Return the C(deploy_revision) that undoes a deployment; None when there is nothing before it."""
+    if deployment.previous_revision is None:
+        return None
+    if deployment.status != "Succeeded" or deployment.limited:
+        return LAST_SUCCESSFUL
+    # It is the group's last successful one itself.
+    same = revision_identity(deployment.previous_revision) == revision_identity(deployment.revision)
+    return None if same else PREVIOUS
 
 
 def _left_by_its_controller(deployment: Deployment) -> bool:

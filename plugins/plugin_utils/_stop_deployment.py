@@ -21,6 +21,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import DoesNotExist, InvalidInput
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import group_options
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import STATUS_PLAYBOOK
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
@@ -107,10 +108,9 @@ def stop_text(stopped: Stop) -> str:
     """Say what a stop has come to."""
     deployment_id = stopped.deployment.deployment_id
     if stopped.rollback_missed:
-        group = stopped.deployment.options.get("deployment_group", stopped.deployment.deployment_group_name)
         return (
             f"Deployment {deployment_id}: {stopped.deployment.status}. The controller that would have rolled it back "
-            f"has ended. To roll it back: {ROLLBACK_PLAYBOOK} -e deploy_group={group}"
+            f"has ended. To roll it back: {ROLLBACK_PLAYBOOK} {group_options(stopped.deployment)}"
         )
     if stopped.status == "Succeeded":
         return f"Deployment {deployment_id}: {stopped.deployment.status}. No more lifecycle events will be started."

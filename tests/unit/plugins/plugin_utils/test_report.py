@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
+from support.deployments import deploy, request
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_targets
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import verdict_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import failure_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import camel_case, cli_time
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import elapsed, pairs, table
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
 
 
 def test_table() -> None:
@@ -46,6 +51,38 @@ def test_failure_names_event_script_and_the_end_of_the_log() -> None:
     assert lines[12] == "           [stdout]line 29"
     assert lines[13].endswith("-e deployment_id=d-123456789 -e instance=web1")
     assert failure_text("web1", None, {"failed_event": None, "events": [], "message": "locked"}) == "web1: locked"
+
+
+def test_verdict_offers_the_revision_that_undoes_the_deployment(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "deployments.sqlite"))
+    options = {"deployment_group": "web"}
+
+    def way_back(number: int, failing: str, **more: object) -> str | None:
+        ended = deploy(store, request("abc", number=number, options=options, **more), failing)
+        lines = verdict_text(ended, get_targets(store, ended.deployment_id), " -i inv.ini").splitlines()
+        commands = [line.split("  ")[-1] for line in lines if "agentless.codedeploy.deploy " in line]
+        # Without it what is deployed would be an application that is called like the group.
+        group = "-i inv.ini -e deploy_group=web -e deploy_application=HollowWeb"
+        assert all(group in command for command in commands), commands
+        return next((line.rpartition("=")[2] for line in lines if line.startswith("  go back ")), None)
+
+    assert way_back(1, "") is None
+    # The deployment failed, so that the last successful revision is the one before.
+    assert way_back(2, "abc") == "last_successful"
+    # It succeeded without one instance, and is the last successful one itself.
+    assert way_back(2, "b") == "previous"
+    assert way_back(2, "b") is None
+    assert way_back(3, "a", limited_to=["a", "b"]) == "last_successful"
+
+
+def test_verdict_without_instances(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "deployments.sqlite"))
+    deploy(store, request("ab"))
+    ended = deploy(store, request("ab", update_outdated_instances_only=True))
+    text = verdict_text(ended, get_targets(store, ended.deployment_id), "")
+    assert "instances         none" in text
+    assert "No instance was deployed to: each has the revision already" in text
+    assert "INSTANCE" not in text
 
 
 def test_camel_case_leaves_data_alone() -> None:
