@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
-from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import BusyError
 
 KILL_AFTER_SECONDS = 5.0
 POLL_SECONDS = 0.1
@@ -66,7 +66,7 @@ def refuse_orphan(lock: str) -> None:
     """Check that no script goes on which a killed call left; one that is past its time-out is ended.
 
     :param lock: what the lock file had when it was locked.
-    :raises StateError: while such a script runs.
+    :raises BusyError: while such a script runs.
     """
     owner, _newline, rest = lock.partition("\n")
     try:
@@ -84,10 +84,11 @@ def refuse_orphan(lock: str) -> None:
         if not _lives(pid, since):
             return
     until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(deadline))
-    raise StateError(
+    raise BusyError(
         f"script {record['location']} of {record['lifecycle_event_name']} of {owner} still runs as process {pid}; "
         "what had started it was killed. Wait until it has ended, or end it: "
-        f"kill -- -{pid}. From {until} on, its time-out, the next deployment ends it"
+        f"kill -- -{pid}. From {until} on, its time-out, the next deployment ends it",
+        owner,
     )
 
 

@@ -30,6 +30,17 @@ class StateError(Exception):
     """The deployment root is in use or cannot be used; the message says by whom and what to do."""
 
 
+class BusyError(StateError):
+    """An earlier deployment of the group still runs here.
+
+    :param owner: as the lock file names it; C(deployment) becomes its folder's name, empty when it has none.
+    """
+
+    def __init__(self, message: str, owner: str) -> None:
+        super().__init__(message)
+        self.deployment = owner.partition("deployment ")[2]
+
+
 def deployment_folder(deployment_id: str) -> str:
     """Return the folder name of a deployment id; of an ARN it is what follows C(deployment/).
 
@@ -228,7 +239,7 @@ class DeploymentRoot:
         """Take the group's lock without waiting and return its descriptor; it is held until that is closed.
 
         :param check: is given what its former owner left in it, and may refuse.
-        :raises StateError: when a deployment holds it, naming that deployment.
+        :raises BusyError: when a deployment holds it, naming that deployment.
         """
         os.makedirs(self.instructions_directory, exist_ok=True)
         path = self.instructions(group_id).lock
@@ -240,9 +251,10 @@ class DeploymentRoot:
             os.close(descriptor)
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
-            raise StateError(
+            raise BusyError(
                 f"{holder} is in progress for deployment group {group_id} on this instance (lock {path}); "
-                "wait until it has ended, or stop it"
+                "wait until it has ended, or stop it",
+                holder,
             ) from None
         try:
             if check:

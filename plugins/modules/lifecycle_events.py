@@ -484,7 +484,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached
-from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError, refusal
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import BusyError, StateError, refusal
 
 BUNDLE_OPTIONS = {
     "type": {"type": "str", "required": True, "choices": ["directory", "tar", "tgz", "zip"]},
@@ -580,7 +580,9 @@ def main() -> None:
             module.exit_json(**planned(module, lifecycle))
         result = run_detached(lifecycle, options["wait"])
     except (StateError, OSError) as error:
-        module.fail_json(msg=f"The lifecycle events could not be run: {refusal(error)}")
+        # For who can wait: a deployment of the record.
+        busy = {"running_deployment_id": error.deployment} if isinstance(error, BusyError) else {}
+        module.fail_json(msg=f"The lifecycle events could not be run: {refusal(error)}", **busy)
     module.exit_json(**result)
 
 

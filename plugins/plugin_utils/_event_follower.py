@@ -42,8 +42,9 @@ def read_event_log(
     else:
         path = shlex.quote(lock)
         sign = (
-            f"if test -e {path} && command -v flock >/dev/null && ! flock -n {path} true; then echo running; "
-            # Its second line names a script that goes on although what had started it was killed.
+            f"if test -e {path} && command -v flock >/dev/null && ! flock -n {path} true; then "
+            f"echo running; sed -n 2p {path}; "
+            # Its second line names the script; it may go on although what had started it was killed.
             f'elif script=$(sed -n 2p {path} 2>/dev/null) && test -n "$script"; then date +%s; '
             "printf '%s\\n' \"$script\"; "
             'cat /proc/$(expr "$script" : \'.*"pid": \\([0-9]*\\)\')/stat 2>/dev/null; fi'
@@ -55,16 +56,26 @@ def read_event_log(
     if not mark:
         raise AnsibleConnectionFailure("the instance did not answer")
     lines, length = _complete_lines(text)
-    return EventLogPart(lines, offset + length, _runs(state, process))
+    return EventLogPart(lines, offset + length, _runs(state, process), _script(state))
 
 
 class EventLogPart:
-    """Lines of an event log, the offset behind them, and whether the process that writes it still runs."""
+    """Lines of an event log, the offset behind them, and whether the process that writes it still runs.
 
-    def __init__(self, lines: list[dict[str, Any]], offset: int, running: bool) -> None:
+    :param script: what the lock file says of the script that runs; empty when that is not known.
+    """
+
+    def __init__(self, lines: list[dict[str, Any]], offset: int, running: bool, script: dict[str, Any]) -> None:
         self.lines = lines
         self.offset = offset
         self.running = running
+        self._script = script
+
+    @property
+    def script(self) -> str:
+        """Which script runs, in words; empty when that is not known."""
+        known = all(self._script.get(name) for name in ("location", "lifecycle_event_name", "pid"))
+        return "{location} of {lifecycle_event_name}, process {pid}".format_map(self._script) if known else ""
 
 
 def follow(
@@ -198,7 +209,7 @@ def _parsed(line: str) -> dict[str, Any] | None:
 def _runs(state: str, process: dict[str, Any] | None) -> bool:
     """Compare the start time, field 22 of /proc/PID/stat: a process id alone may have been given anew."""
     if not process or not process.get("pid"):
-        return state.strip() == "running" or _script_runs(state)
+        return state.split(None, 1)[:1] == ["running"] or _script_runs(state)
     fields = state.rpartition(")")[2].split()
     if not fields or fields[0] == "Z":
         return False
@@ -211,10 +222,18 @@ def _script_runs(state: str) -> bool:
 
     :param state: the instance's clock, what the lock file says of the script, and the process's C(stat).
     """
-    lines = state.strip().splitlines()
+    lines, script = state.strip().splitlines(), _script(state)
     try:
-        now, script = int(lines[0]), json.loads(lines[1])
-        left = now < float(script["deadline"])
+        left = int(lines[0]) < float(script["deadline"])
     except (IndexError, KeyError, TypeError, ValueError):
         return False
     return left and bool(script.get("pid")) and _runs("\n".join(lines[2:]), script)
+
+
+def _script(state: str) -> dict[str, Any]:
+    """Return what the lock file says of a script: the second line of what tells whether something runs."""
+    try:
+        script = json.loads(state.strip().splitlines()[1])
+    except (IndexError, ValueError, RecursionError):
+        return {}
+    return script if isinstance(script, dict) else {}

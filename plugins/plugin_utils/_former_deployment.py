@@ -6,20 +6,27 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     Deployment,
+    DoesNotExist,
     InstanceNotPending,
     get_deployment,
     get_target,
+    heartbeat,
     reconcile,
     unfinished_deployments,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import concluded_events
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import (
+    Instance,
+    InstanceBusy,
+    StoppedWhileWaiting,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_steps import (
     OF_PREVIOUS_REVISION,
     TRAFFIC_EVENTS,
@@ -29,92 +36,118 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
 PAUSE = 2.0
+HEARTBEAT_PAUSES = 30
 NOT_BEGUN = "No lifecycle event had begun."
 READ = "Read from the instance's own event log; the controller had ended before."
 
 
-def succeeded_before(
-    store: Store,
-    deployment: Deployment,
-    former_deployment_id: str,
-    name: str,
-    instance: Instance,
-    stop_requested: Callable[[], bool],
-    say: Callable[[str], None],
-) -> bool:
-    """Record how former deployments ended on an instance, and say whether one that goes on with them has nothing to do.
-
-    A controller may have been killed before it came to what the one before it had left.
+class FormerDeployments:
+    """What earlier deployments of a group left on an instance that another one has come to.
 
     :param deployment: the one at work now.
-    :param former_deployment_id: the newest that may have been at work here.
-    :raises InstanceError: when it was stopped while it waited.
-    """
-    unfinished = unfinished_deployments(store, deployment.deployment_group_id, name)
-    for identifier in dict.fromkeys([former_deployment_id, *unfinished]):
-        former = get_deployment(store, identifier, with_order=False)
-        status = reconcile_instance(store, former, name, instance, stop_requested, say)
-        if status is not None:
-            same = former.revision.get("digest") == deployment.revision.get("digest")
-            return bool(deployment.options.get("resumed_deployment_id") and same and status == "Succeeded")
-    return False
-
-
-def reconcile_instance(
-    store: Store,
-    deployment: Deployment,
-    name: str,
-    instance: Instance,
-    stop_requested: Callable[[], bool],
-    say: Callable[[str], None],
-) -> FinishStatus | None:
-    """Record the true result of a former deployment: its events go on without their controller.
-
-    :param deployment: the former deployment.
-    :param stop_requested: whether the deployment that waits for these events was stopped.
+    :param name: of the instance.
+    :param stop_requested: whether the deployment at work was stopped.
     :param say: writes a line to the screen.
-    :returns: the result; None when no event had begun.
-    :raises InstanceError: when it was stopped.
     """
-    lines = _lines_when_ended(deployment, name, instance, stop_requested, say)
-    outcome: dict[str, Any] = {"status": "Failed", "message": NOT_BEGUN, "events": []}
-    if lines:
-        outcome = settled(concluded_events(lines))
-    events, complete = _with_traffic(store, deployment, name, outcome["events"])
-    status: FinishStatus = outcome["status"] if complete else "Failed"
-    message = f"{outcome['message']} {READ}" if outcome["message"] else READ
-    known = any(event["status"] != "Skipped" for event in events)
-    try:
-        reconcile(store, deployment.deployment_id, name, status, events, message=message)
-    except InstanceNotPending:
-        # Recorded as failed when it was lost from sight; that has decided the deployment.
-        return status if known else None
-    if known:
-        say(f"{name}: {deployment.deployment_id} had {status.lower()} here, by the instance's own event log")
-    return status if known else None
 
+    def __init__(
+        self,
+        store: Store,
+        deployment: Deployment,
+        name: str,
+        instance: Instance,
+        stop_requested: Callable[[], bool],
+        say: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._deployment = deployment
+        self._name = name
+        self._instance = instance
+        self._stop_requested = stop_requested
+        self._say = say
 
-def _lines_when_ended(
-    deployment: Deployment,
-    name: str,
-    instance: Instance,
-    stop_requested: Callable[[], bool],
-    say: Callable[[str], None],
-) -> list[dict[str, Any]]:
-    """Return the event log of a former deployment when nothing runs there any more."""
-    waiting = False
-    while True:
-        former = instance.read_events(deployment.deployment_group_id, deployment.deployment_id)
-        if not former.running:
-            return former.lines
-        if stop_requested():
-            raise InstanceError(
-                f"The deployment was stopped while it waited for the events of {deployment.deployment_id}."
+    def succeeded_before(self, former_deployment_id: str) -> bool:
+        """Record how former deployments ended, and say whether one that goes on with them has nothing to do here.
+
+        A controller may have been killed before it came to what the one before it had left.
+
+        :param former_deployment_id: the newest that may have been at work here.
+        :raises StoppedWhileWaiting: when the deployment was stopped while it waited for what still runs.
+        """
+        deployment = self._deployment
+        unfinished = unfinished_deployments(self._store, deployment.deployment_group_id, self._name)
+        for identifier in dict.fromkeys([former_deployment_id, *unfinished]):
+            former = get_deployment(self._store, identifier, with_order=False)
+            status = self.reconcile(former)
+            if status is not None:
+                same = former.revision.get("digest") == deployment.revision.get("digest")
+                return bool(deployment.options.get("resumed_deployment_id") and same and status == "Succeeded")
+        return False
+
+    def wait_until_free(self, busy: InstanceBusy) -> None:
+        """Wait for a deployment that the instance named in place of starting the events.
+
+        CodeDeploy's agent, too, takes an instance's next command when the one that runs has ended. The wait ends with
+        the scripts that are waited for, at their time-outs at the latest.
+
+        :raises InstanceBusy: the record does not know the other deployment: somebody else deploys to the group.
+        :raises StoppedWhileWaiting: when the deployment was stopped in the meantime.
+        """
+        try:
+            former = get_deployment(self._store, busy.deployment_id, with_order=False)
+        except DoesNotExist:
+            raise busy from None
+        if former.deployment_id == self._deployment.deployment_id:
+            raise busy
+        self.reconcile(former)
+        self._go_on_unless_stopped(former)
+
+    def reconcile(self, former: Deployment) -> FinishStatus | None:
+        """Record the true result of a former deployment: its events go on without their controller.
+
+        :returns: the result; None when no event had begun.
+        :raises StoppedWhileWaiting: when the deployment at work was stopped.
+        """
+        lines = self._lines_when_ended(former)
+        outcome: dict[str, Any] = {"status": "Failed", "message": NOT_BEGUN, "events": []}
+        if lines:
+            outcome = settled(concluded_events(lines))
+        events, complete = _with_traffic(self._store, former, self._name, outcome["events"])
+        status: FinishStatus = outcome["status"] if complete else "Failed"
+        message = f"{outcome['message']} {READ}" if outcome["message"] else READ
+        known = any(event["status"] != "Skipped" for event in events)
+        try:
+            reconcile(self._store, former.deployment_id, self._name, status, events, message=message)
+        except InstanceNotPending:
+            # Recorded as failed when it was lost from sight; that has decided the deployment.
+            return status if known else None
+        if known:
+            self._say(
+                f"{self._name}: {former.deployment_id} had {status.lower()} here, by the instance's own event log"
             )
-        if not waiting:
-            say(f"{name}: waits for the lifecycle events of {deployment.deployment_id}, still running there")
-        waiting = True
-        time.sleep(PAUSE)
+        return status if known else None
+
+    def _lines_when_ended(self, former: Deployment) -> list[dict[str, Any]]:
+        """Return the event log of a former deployment when nothing runs there any more."""
+        for number in itertools.count():
+            found = self._instance.read_events(former.deployment_group_id, former.deployment_id)
+            if not found.running:
+                break
+            self._go_on_unless_stopped(former)
+            if not number:
+                script = f" ({found.script})" if found.script else ""
+                waits = f"{self._name}: waits for the lifecycle events of {former.deployment_id}, still running there"
+                self._say(waits + script)
+            if number % HEARTBEAT_PAUSES == HEARTBEAT_PAUSES - 1:
+                heartbeat(self._store, self._deployment.deployment_id)
+            time.sleep(PAUSE)
+        return found.lines
+
+    def _go_on_unless_stopped(self, former: Deployment) -> None:
+        if self._stop_requested():
+            raise StoppedWhileWaiting(
+                f"The deployment was stopped while it waited for the events of {former.deployment_id}."
+            )
 
 
 def _with_traffic(

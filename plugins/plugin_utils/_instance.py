@@ -37,6 +37,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_signal 
 MODULE = "agentless.codedeploy.lifecycle_events"
 RECONNECT_PAUSE = 2.0
 MOST_ADDRESSES = 12
+# One deployment that runs, then its script alone, and what only the module sees.
+MOST_WAITS = 5
 # What ssh says of a connection that it once had, and not of an instance that it never reached.
 CONNECTION_LOST = re.compile(r"(?i)\bconnection to \S+ closed|closed by remote host|Broken pipe|Connection reset")
 SECRET_PARTS = ("Signature", "Credential", "Security-Token", "AWSAccessKeyId")
@@ -44,6 +46,21 @@ SECRET_PARTS = ("Signature", "Credential", "Security-Token", "AWSAccessKeyId")
 
 class InstanceError(Exception):
     """An instance refused or could not do what it was asked; the message says what and why."""
+
+
+class InstanceBusy(InstanceError):
+    """Another deployment of the group still runs on an instance; nothing was run.
+
+    :param deployment_id: the other one; empty when it is not known.
+    """
+
+    def __init__(self, message: str, deployment_id: str) -> None:
+        super().__init__(message)
+        self.deployment_id = deployment_id
+
+
+class StoppedWhileWaiting(InstanceError):
+    """A deployment was stopped while it waited for the events of another one; it has begun none."""
 
 
 class Instance:
@@ -61,6 +78,8 @@ class Instance:
         self.extras: dict[str, Any] = {}
         #: Makes another address of the bundle in place of one that has expired; set by who gave the first one.
         self.renew_address: Callable[[str], str] | None = None
+        #: Waits until another deployment has ended and returns the parameters to try again with; may raise what it got.
+        self.when_busy: Callable[[InstanceBusy, dict[str, Any]], dict[str, Any]] | None = None
         #: Texts that must not be seen.
         self.secrets: list[str] = []
 
@@ -107,10 +126,10 @@ class Instance:
         :raises AnsibleConnectionFailure: when the instance is not reachable (any more).
         """
         outcome: dict[str, Any] = {}
-        log = self._event_log(parameters["deployment_group_id"], parameters["deployment_id"])
         for _address in range(MOST_ADDRESSES):
-            with told_in_the_meantime(stop_requested_apart, lambda: _tell_stop(_apart(self._action), log)):
-                result = self.start_events(parameters)
+            # Events that have run already are not run again.
+            waits = 0 if outcome else MOST_WAITS
+            parameters, result = self._start_when_free(parameters, waits, stop_requested_apart)
             if result["status"] == "InProgress":
                 result = self._follow(parameters, result, self._unless_renewed(listener), stop_requested)
             outcome = _joined(outcome, result)
@@ -121,6 +140,25 @@ class Instance:
             bundle = {**parameters["bundle"], "url": self.renew_address(parameters["bundle"]["url"])}
             parameters = {**parameters, "events": events, "bundle": bundle}
         return outcome
+
+    def _start_when_free(
+        self, parameters: dict[str, Any], waits: int, stop_requested_apart: Callable[[], bool] | None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Start the events, having waited for another deployment when the module says that one runs there.
+
+        :param waits: how often to wait at most.
+        :returns: the parameters that they were started with, and the module's result.
+        """
+        log = self._event_log(parameters["deployment_group_id"], parameters["deployment_id"])
+        while True:
+            try:
+                with told_in_the_meantime(stop_requested_apart, lambda: _tell_stop(_apart(self._action), log)):
+                    return parameters, self.start_events(parameters)
+            except InstanceBusy as busy:
+                if self.when_busy is None or not waits:
+                    raise
+                waits -= 1
+                parameters = self.when_busy(busy, parameters)
 
     def _expired(self, events: list[dict[str, Any]]) -> str | None:
         """Return the event that failed because the bundle's address has expired, when another one can be made."""
@@ -182,6 +220,8 @@ class Instance:
                 self.extras[key] = result[key]
         if result.get("unreachable"):
             raise AnsibleConnectionFailure(str(result.get("msg", "the instance is not reachable")))
+        if "running_deployment_id" in result:
+            raise InstanceBusy(_refusal(result), str(result["running_deployment_id"]))
         if "status" not in result:
             raise InstanceError(_refusal(result))
         return dict(result)

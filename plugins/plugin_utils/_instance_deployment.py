@@ -24,8 +24,13 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     record_event,
     stop_requested,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._former_deployment import succeeded_before
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._former_deployment import FormerDeployments
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import (
+    Instance,
+    InstanceBusy,
+    InstanceError,
+    StoppedWhileWaiting,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_parameters import (
     InstanceOptions,
     bundle_of,
@@ -81,6 +86,8 @@ class InstanceDeployment:
         # A connection to the record belongs to the thread that opened it.
         self._store_apart = open_store(store.location)
         self._steps = InstanceSteps(instance, self, traffic, self._without_scripts)
+        self._former = FormerDeployments(store, deployment, name, instance, self.stop_requested, self._say)
+        instance.when_busy = self._wait_for
 
     def wait_for_turn(self) -> Decision:
         """Ask the ledger until it says go or stop; on go the instance is recorded as InProgress."""
@@ -115,7 +122,7 @@ class InstanceDeployment:
         :raises AnsibleConnectionFailure: when the instance cannot be reached; recorded before.
         """
         try:
-            if former_deployment_id and self._succeeded_before(former_deployment_id):
+            if former_deployment_id and self._former.succeeded_before(former_deployment_id):
                 return self._taken_over()
             bundle = bundle_of(self._deployment, self._instance, self._options)
             parameters = event_parameters(self._deployment, self._options, bundle)
@@ -124,7 +131,8 @@ class InstanceDeployment:
             self._fail(f"The instance is not reachable: {self._without_secrets(str(error))}")
             raise
         except InstanceError as error:
-            reason = self._fail(self._without_secrets(str(error)))
+            untouched = isinstance(error, StoppedWhileWaiting) and self._steps.only_out_of_service
+            reason = self._fail(self._without_secrets(str(error)), untouched)
             return {"status": "Failed", "events": self._steps.events, "failed_event": None, "message": reason}
         except Exception as error:
             self._fail(f"{type(error).__name__}: {self._without_secrets(str(error))}")
@@ -138,16 +146,13 @@ class InstanceDeployment:
         self._finish(outcome["status"], outcome["events"], message, restored.get("status") == "Succeeded")
         return outcome
 
-    def _succeeded_before(self, former_deployment_id: str) -> bool:
-        return succeeded_before(
-            self._store,
-            self._deployment,
-            former_deployment_id,
-            self._name,
-            self._instance,
-            self.stop_requested,
-            self._say,
-        )
+    def _wait_for(self, busy: InstanceBusy, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Wait for an earlier deployment that still runs on the instance; returns the parameters to go on with."""
+        self._former.wait_until_free(busy)
+        if "bundle" not in parameters:
+            return parameters
+        # It may have removed the bundle that was found there.
+        return {**parameters, "bundle": bundle_of(self._deployment, self._instance, self._options)}
 
     def _taken_over(self) -> dict[str, Any]:
         """Record that nothing was left to do here: what had succeeded is not run again."""
@@ -186,9 +191,9 @@ class InstanceDeployment:
             hooks = hooks_of(self._store, self._deployment.deployment_group_id, self._name)
         return hooks is not None and not hooks.get(event)
 
-    def _fail(self, message: str) -> str:
+    def _fail(self, message: str, untouched: bool = False) -> str:
         """Record that the instance failed outside of its events; returns the message as it was recorded."""
-        message = self._put_back(message) or message
+        message = self._put_back(message, untouched) or message
         self._finish("Failed", self._steps.events, message)
         return message
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, StoppedWhileWaiting
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_signal import stopped_message
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic import Traffic, TrafficError
 
@@ -108,9 +108,13 @@ class InstanceSteps:
         parameters = {**parameters, "events": step}
         observer = self._observer
         before, self._touched = self._touched, True
-        outcome = self._instance.run_events(
-            parameters, observer.ended, observer.stop_requested, observer.stop_requested_apart
-        )
+        try:
+            outcome = self._instance.run_events(
+                parameters, observer.ended, observer.stop_requested, observer.stop_requested_apart
+            )
+        except StoppedWhileWaiting:
+            self._touched = before
+            raise
         if outcome["status"] == "Stopped" and all(event["status"] == "Skipped" for event in outcome["events"]):
             self._touched = before
         return outcome

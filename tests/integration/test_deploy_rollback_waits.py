@@ -1,7 +1,7 @@
 # Copyright: agentless.codedeploy contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A rollback waits for what still runs on an instance although its deployment has failed or was stopped."""
+"""Deployments and rollbacks wait for what still runs on an instance although its deployment has ended."""
 
 from __future__ import annotations
 
@@ -58,26 +58,30 @@ class Deployments:
         )
         return self.controller.start("ansible-playbook", *arguments, PYTHONUNBUFFERED="1")
 
-    def deploy(self, revision: Path) -> None:
-        """Deploy a revision that succeeds."""
-        running = self.start("deploy", deploy_revision=revision)
+    def deploy(self, revision: Path, exit_status: int = 0, **variables: object) -> None:
+        """Deploy a revision."""
+        running = self.start("deploy", deploy_revision=revision, **variables)
         output = "".join(running.communicate())
-        assert running.returncode == 0, output
+        assert running.returncode == exit_status, output
 
-    def released_when_all_wait(self, running: subprocess.Popen[str], deployment: str) -> str:
-        """Let the scripts end as soon as each instance is said to wait for them; returns the whole output."""
+    def when_all_wait(self, running: subprocess.Popen[str], deployment: str, then: Callable[[], object]) -> str:
+        """Do something as soon as each instance is said to wait for a deployment; returns the whole output."""
         assert running.stdout is not None
         waiting = {f"{name}: waits for the lifecycle events of {deployment}" for name in self.fleet.names}
         output = ""
         for line in running.stdout:
             output += line
-            waiting = {text for text in waiting if text not in line}
-            if not waiting and not self.release.exists():
-                # Nothing of the rollback has begun.
+            before, waiting = waiting, {text for text in waiting if text not in line}
+            if before and not waiting:
+                # Nothing of the one that waits has begun.
                 assert all(self.trace(name)[-1] == "the old version" for name in self.fleet.names), output
-                self.release.touch()
+                then()
         assert not waiting, output + running.communicate()[1]
         return output + running.communicate()[1]
+
+    def released_when_all_wait(self, running: subprocess.Popen[str], deployment: str) -> str:
+        """Let the scripts end as soon as each instance is said to wait for them; returns the whole output."""
+        return self.when_all_wait(running, deployment, self.release.touch)
 
 
 def test_after_a_failure(controller: Controller, local_fleet: Callable[..., LocalFleet], tmp_path: Path) -> None:
@@ -144,4 +148,44 @@ def test_after_a_stop_without_controller(
     assert installed_version(at_work.fleet.files("web1")) == "1"
     rollback, stopped_one, _first = list_deployments(store)
     assert (stopped_one.status, rollback.status) == ("Stopped", "Succeeded")
+    store.close()
+
+
+def test_the_next_deployment_waits_too(
+    controller: Controller, local_fleet: Callable[..., LocalFleet], tmp_path: Path
+) -> None:
+    at_work = Deployments(controller, local_fleet(2), tmp_path)
+    at_work.deploy(at_work.revision("1", 'echo "the old version" >> {trace}'))
+    at_work.deploy(at_work.revision("2", DIES + HOLD), exit_status=2, deploy_poll_after=300)
+    third = at_work.revision("3", 'echo "the third version" >> {trace}')
+    store = open_store(str(controller.store))
+    failed = list_deployments(store)[0].deployment_id
+    stops: list[str] = []
+
+    def stop() -> None:
+        arguments = ["agentless.codedeploy.stop", "-e", "deploy_group=web"]
+        stops.append(str(controller.run("ansible-playbook", *arguments)))
+
+    try:
+        stopped = at_work.start("deploy", deploy_revision=third)
+        output = at_work.when_all_wait(stopped, failed, stop)
+        assert stopped.returncode == 2, output
+        latest = list_deployments(store)[0]
+        assert latest.status == "Stopped", output + "".join(stops)
+        ended = get_targets(store, latest.deployment_id)
+        assert {target.message for target in ended} == {
+            f"The deployment was stopped while it waited for the events of {failed}."
+        }
+        assert [target.lifecycle_events for target in ended] == [[], []]
+        running = at_work.start("deploy", deploy_revision=third)
+        output = at_work.released_when_all_wait(running, failed)
+    finally:
+        at_work.release.touch()
+    assert running.returncode == 0, output
+    # Which script it is that is waited for.
+    assert "still running there (scripts/AfterInstall.sh of AfterInstall, process " in output
+    ended_before = ["AfterInstall of the new version", "ApplicationStart of the new version"]
+    assert at_work.trace("web1") == ["the old version"] * 2 + ended_before[:1] + ["the third version"] * 2
+    assert at_work.trace("web2") == ["the old version"] * 2 + ended_before + ["the third version"] * 2
+    assert [installed_version(at_work.fleet.files(name)) for name in at_work.fleet.names] == ["3", "3"]
     store.close()

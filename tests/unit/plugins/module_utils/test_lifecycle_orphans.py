@@ -17,7 +17,7 @@ from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_process import start_time
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import read_lines
-from ansible_collections.agentless.codedeploy.plugins.module_utils._state import StateError
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import BusyError, StateError
 
 
 def lives(pid: int) -> bool:
@@ -51,9 +51,10 @@ def orphan(instance: Instance, timeout: int, script: str, before: str = "true") 
 
 def test_a_script_that_goes_on_keeps_others_out_and_is_named(instance: Instance) -> None:
     _result, pid = orphan(instance, 3600, f"until [ -e {instance.directory}/go ]; do sleep 0.1; done")
-    with pytest.raises(StateError) as refusal:
+    with pytest.raises(BusyError) as refusal:
         instance.deploy("v2", instance.revision("v2"))
     text = str(refusal.value)
+    assert refusal.value.deployment == "d-v1"
     assert f"script s.sh of AfterInstall of deployment d-v1 still runs as process {pid}" in text
     assert f"kill -- -{pid}" in text
     assert lives(pid) and not (instance.root / "g" / "d-v2").exists()

@@ -150,7 +150,12 @@ def test_lock_tells_whether_events_run(tmp_path: Path) -> None:
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         part = read_event_log(shell, str(log), str(lock))
-    assert part.running
+        # A script that its process is at work on.
+        held.write('deployment d-1\n{"lifecycle_event_name": "AfterInstall", "location": "s.sh", "pid": 7}\n')
+        held.flush()
+        with_script = read_event_log(shell, str(log), str(lock))
+    assert (part.running, part.script) == (True, "")
+    assert (with_script.running, with_script.script) == (True, "s.sh of AfterInstall, process 7")
     assert part.lines == [line("Install", "Succeeded")]
     assert not read_event_log(shell, str(log), str(lock)).running
     assert concluded_events(part.lines)["status"] == "Failed"
