@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import counted
+
 Verdict = Literal["ok", "warning", "problem", "unknown"]
 CONTROLLER = "controller"
 # Of more instances than this only those are shown with which something is wrong.
@@ -64,11 +66,9 @@ def verdict_lines(findings: Mapping[str, Sequence[Finding]]) -> list[str]:
         if place not in left_out:
             lines += [f"{place}", *(f"  {_mark(one):<8} {one.check:<{width}}  {one.text}" for one in found)]
     if left_out:
-        lines.append(f"{len(left_out)} other instances: everything is ok")
+        lines.append(f"{counted(len(left_out), 'other instance')}: everything is ok")
     count = len(problems_of(findings))
-    where = (
-        f"the controller and {len(instances)} instance{'s'[: len(instances) - 1]}" if instances else "the controller"
-    )
+    where = f"the controller and {counted(len(instances), 'instance')}" if instances else "the controller"
     lines.append(f"{where}: " + ("ready to deploy" if not count else f"{count} to do before a deployment"))
     return lines
 

@@ -24,6 +24,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission i
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._policy import Operation, check_permission
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._policy_file import read_policies
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import counted
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import StoreError, open_store
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_schema import SCHEMA_VERSION
 
@@ -102,7 +103,7 @@ def check_group(group: str | None, hosts: Sequence[str], settle: Callable[[], Se
         return [Finding("group", "problem", f"{error.code}: {error.message}")]
     except PreflightError as error:
         return [Finding("group", "problem", str(error))]
-    count = f"{group} has {len(hosts)} instance{'s' if len(hosts) > 1 else ''}"
+    count = f"{group} has {counted(len(hosts), 'instance')}"
     findings = [Finding("group", "ok", f"{count}; with {config.name} at least {minimum} stay healthy")]
     findings += [Finding("settings", "problem", text) for text in settings.problems()]
     findings += [

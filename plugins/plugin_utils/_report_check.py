@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import PlanGroup
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import indented
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import counted
 
 MOST_PATHS = 40
 MOST_NAMES = 20
@@ -31,7 +32,7 @@ def would_create_text(location: str, plan: dict[str, Any], restarts: bool) -> st
     :param plan: C(order) and C(window).
     """
     order, at_once = plan["order"], f"at most {plan['window']} at a time"
-    number = f"{len(order)} instance{'' if len(order) == 1 else 's'}"
+    number = counted(len(order), "instance")
     if not restarts:
         return f"check mode: would deploy {location} to {number}, {at_once}"
     return f"check mode: would restart the application on {number}, {at_once}, in this order: {_names(order)}"
@@ -62,15 +63,14 @@ def summary(plan: dict[str, Any]) -> str:
     """Return the numbers of a plan in one line: C(3 added, 1 replaced, 12 kept)."""
     files = plan["files"]
     if files is None:
-        count = len(plan["hooks"])
-        text = f"{count} hook{'' if count == 1 else 's'}"
+        text = counted(len(plan["hooks"]), "hook")
     else:
         folders = sum(len(files[name]) for name in files if name.startswith("folders_"))
         counts = [f"{len(files[name])} {name}" for name in COUNTED if files[name]]
-        counts += [f"{folders} folder{'s' if folders > 1 else ''}"] if folders else []
+        counts += [counted(folders, "folder")] if folders else []
         text = ", ".join(counts) or "no files"
     count = len(plan["problems"])
-    return f"would fail, {count} problem{'s' if count > 1 else ''}; {text}" if count else text
+    return f"would fail, {counted(count, 'problem')}; {text}" if count else text
 
 
 def _paths(files: dict[str, list[Any]]) -> Iterator[str]:

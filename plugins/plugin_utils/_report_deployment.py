@@ -16,7 +16,13 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups impor
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Revision, Target
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import STATUS_PLAYBOOK, indented
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import elapsed, moment, pairs, table
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import (
+    counted,
+    elapsed,
+    moment,
+    pairs,
+    table,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import (
     LAST_SUCCESSFUL,
     PREVIOUS,
@@ -35,12 +41,13 @@ def created_text(deployment: Deployment, location: str, forks: int) -> str:
     :param forks: how many instances this run of ansible-playbook works on at once.
     """
     limited = f" (limited: {len(deployment.order)} of {deployment.total})" if deployment.limited else ""
+    size = counted(deployment.total, "instance") + limited
     at_once = min(deployment.window, len(deployment.order))
     lines = [f"Deployment {deployment.deployment_id}"]
     lines += pairs(
         [
             ("application", deployment.application_name),
-            ("deployment group", f"{deployment.deployment_group_name}, {deployment.total} instances{limited}"),
+            ("deployment group", f"{deployment.deployment_group_name}, {size}"),
             ("revision", revision_text(deployment.revision)),
             (
                 "configuration",
@@ -54,7 +61,7 @@ def created_text(deployment: Deployment, location: str, forks: int) -> str:
     )
     resumed = deployment.options.get("resumed_deployment_id")
     if resumed:
-        lines.append(f"  goes on with {resumed}, on {len(deployment.order)} instances")
+        lines.append(f"  goes on with {resumed}, on {counted(len(deployment.order), 'instance')}")
     if deployment.abandoned:
         former = deployment.abandoned
         unfinished = f", at work on {', '.join(former.unfinished)}" if former.unfinished else ""

@@ -14,7 +14,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records impo
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import revision_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import indented
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import HEALTH
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import moment, pairs, table
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import counted, moment, pairs, table
 
 NAMES = ("deployment_id", "application_name", "deployment_group_name")
 
@@ -113,12 +113,13 @@ def prune_lines(removed: dict[str, Any], check_mode: bool) -> list[str]:
         for one in removed["groups"]
     ]
     title = "Would be removed" if check_mode else "Removed"
-    lines = [f"{title}: {len(removed['deployments'])} deployments"]
+    lines = [f"{title}: {counted(len(removed['deployments']), 'deployment')}"]
     if rows:
         lines += table(("APPLICATION", "GROUP", "REMOVED", "KEPT"), rows)
     if removed["audit_entries"]:
-        lines.append(f"{title}: {removed['audit_entries']} entries of the audit trail")
+        lines.append(f"{title}: {counted(removed['audit_entries'], 'entry', 'entries')} of the audit trail")
     if removed["bundles"]:
         size = sum(bundle["size"] for bundle in removed["bundles"])
-        lines.append(f"{title}: {len(removed['bundles'])} bundles that nothing needs, {size / 1024**2:.1f} MiB")
+        bundles = counted(len(removed["bundles"]), "bundle")
+        lines.append(f"{title}: {bundles} that nothing needs, {size / 1024**2:.1f} MiB")
     return lines

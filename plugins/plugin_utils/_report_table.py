@@ -47,3 +47,11 @@ def elapsed(start: float | None, end: float | None) -> str:
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+
+
+def counted(number: int, thing: str, things: str | None = None) -> str:
+    """Return a number of things: C(1 instance), C(2 instances).
+
+    :param things: the plural, when it is not the singular with an s.
+    """
+    return f"{number} {thing if number == 1 else things or thing + 's'}"

@@ -15,7 +15,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import verdict_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import failure_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import camel_case, cli_time
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import elapsed, pairs, table
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import counted, elapsed, pairs, table
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
 
@@ -35,6 +35,11 @@ def test_table() -> None:
 def test_elapsed(seconds: float, text: str) -> None:
     assert elapsed(1000.0, 1000.0 + seconds) == text
     assert elapsed(None, 1.0) == "-"
+
+
+def test_counted() -> None:
+    assert [counted(number, "instance") for number in (0, 1, 2)] == ["0 instances", "1 instance", "2 instances"]
+    assert [counted(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]
 
 
 def test_failure_names_event_script_and_the_end_of_the_log() -> None:
