@@ -10,6 +10,7 @@ import json
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InvalidInput
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Row, Store, Transaction
 
@@ -85,7 +86,10 @@ def list_audit(
     :param event_names: names of operations.
     :param created_from: earliest time, epoch seconds; ``created_to`` the latest.
     :param failed_only: only what was denied or refused.
+    :raises InvalidInput: ``limit`` is less than 1.
     """
+    if limit < 1:
+        raise InvalidInput("limit must be at least 1.")
     filters: list[tuple[str, list[t.Any]]] = [
         (condition, [value])
         for condition, value in (

@@ -45,7 +45,7 @@ TIME_RANGE = {"type": "dict", "options": {"start": {"type": "str"}, "end": {"typ
 
 
 def time_range(given: t.Mapping[str, t.Any] | None) -> dict[str, float]:
-    """Return the filters of list_deployments() for a ``create_time_range``, ``{start, end}``, either of them open.
+    """Return the filters of list_deployments() and list_audit() for a time range, ``{start, end}``, each optional.
 
     :raises InvalidInput: one is no time, or the end is before the start.
     """
@@ -55,7 +55,7 @@ def time_range(given: t.Mapping[str, t.Any] | None) -> dict[str, float]:
         if given and given.get(key) not in (None, "")
     }
     if times.get("created_to", math.inf) < times.get("created_from", -math.inf):
-        raise InvalidInput("create_time_range: the end is before the start.", "InvalidTimeRange")
+        raise InvalidInput("The end of the time range is before its start.", "InvalidTimeRange")
     return times
 
 

@@ -107,6 +107,12 @@ def test_a_token_that_is_none(store: Store, token: str) -> None:
         page_of_deployments(store, 0)
 
 
+@pytest.mark.parametrize("limit", [0, -1])
+def test_no_entries_of_the_audit_trail_at_all(store: Store, limit: int) -> None:
+    with pytest.raises(InvalidInput, match="limit must be at least 1"):
+        list_audit(store, limit=limit)
+
+
 def test_times() -> None:
     moment = datetime.datetime(2026, 1, 31, 9, 30).astimezone()
     assert time_of("2026-01-31T09:30") == moment.timestamp()
