@@ -81,14 +81,14 @@ class ActionModule(ActionBase):
         name = str(task_vars["inventory_hostname"])
         try:
             if self._task.check_mode:
-                return self._check(name, self._planned(arguments), arguments, task_vars)
+                return self._check(name, self._planned(name, arguments), arguments, task_vars)
             return self._deploy(name, arguments, task_vars)
         except CodeDeployError as error:
             return {"failed": True, "changed": False, "msg": f"{error.code}: {error.message}"}
 
     def _deploy(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         store = open_store(arguments["store"])
-        deployment = self._deployment(store, arguments["deployment_id"])
+        deployment = self._deployment(store, name, arguments["deployment_id"])
         former = arguments["former_deployment_id"]
         if deployment.deployment_id != arguments["deployment_id"]:
             former = unfinished_elsewhere(store, deployment).get(name)
@@ -119,24 +119,29 @@ class ActionModule(ActionBase):
         outcome = work.run(former)
         return {**result, **instance.extras, **self._outcome(name, deployment.deployment_id, outcome, display)}
 
-    def _deployment(self, store: Store, deployment_id: str | None) -> Deployment:
+    def _deployment(self, store: Store, name: str, deployment_id: str | None) -> Deployment:
         """Return the deployment that the task is part of; inside the whole role that of its own place in the play."""
+        if is_whole_role(self):
+            # Where hosts go alone, what another one has created is registered for this one, too.
+            notes = Notes(invocation_of(self), name)
+            refusal = notes.read("refusal")
+            if refusal:
+                raise AnsibleActionFail(f"not started: the deployment was refused: {refusal}")
+            deployment_id = notes.read("deployment_id") or deployment_id
         registered = get_deployment(store, deployment_id, with_order=False) if deployment_id else None
         if is_whole_role(self):
-            invocation = invocation_of(self)
-            registered = deployment_of_task(store, registered, this_run(self), invocation)
+            registered = deployment_of_task(store, registered, this_run(self), invocation_of(self))
             if registered is None:
-                refusal = Notes(invocation).read("refusal") or "no deployment was created"
-                raise AnsibleActionFail(f"not started: the deployment was refused: {refusal}")
+                raise AnsibleActionFail("not started: no deployment was created")
         if registered is None:
             raise AnsibleActionFail(MISSING)
         return registered
 
-    def _planned(self, arguments: dict[str, Any]) -> Any:
+    def _planned(self, name: str, arguments: dict[str, Any]) -> Any:
         """Return what check mode has planned instead of a deployment."""
         planned = arguments["planned_deployment"]
         if hosts_go_alone(self) and is_whole_role(self):
-            notes = Notes(invocation_of(self))
+            notes = Notes(invocation_of(self), name)
             if notes.read("refusal"):
                 raise AnsibleActionFail(f"the deployment would be refused: {notes.read('refusal')}")
             planned = (notes.read("created") or {}).get("planned_deployment") or planned

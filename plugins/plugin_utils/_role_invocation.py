@@ -142,10 +142,12 @@ class Notes:
     """What the tasks of one place in a play tell each other besides the record, for as long as this run lasts.
 
     :param invocation: the place.
+    :param among: whom the notes are for of those that come to the place, as a host's name.
     """
 
-    def __init__(self, invocation: str) -> None:
-        self._path = Path(constants.DEFAULT_LOCAL_TMP) / f"codedeploy-{invocation}.json"
+    def __init__(self, invocation: str, among: str) -> None:
+        name = hashlib.sha256(json.dumps([invocation, among]).encode("utf-8", "surrogatepass")).hexdigest()
+        self._path = Path(constants.DEFAULT_LOCAL_TMP) / f"codedeploy-{name}.json"
 
     def read(self, name: str) -> Any:
         """Return what was noted, None when nothing was."""

@@ -76,17 +76,23 @@ def create(task: DeploymentTask) -> dict[str, Any]:
     if not hosts_go_alone(task.action):
         return _create_or_join(task)
     # Each host creates or joins on its own there, and a failure with run_once would fail all others where they are.
-    notes = Notes(invocation_of(task.action))
+    # A loop comes to the same place again, with another application for instance.
+    place = invocation_of(task.action)
+    own = Notes(place, str(task.task_vars["inventory_hostname"]))
+    of_same = Notes(place, repr(sorted(task.arguments.items())))
     try:
-        planned = notes.read("created") if task.check_mode else None
+        planned = of_same.read("created") if task.check_mode else None
         created: dict[str, Any] = planned or _create_or_join(task)
     except (CodeDeployError, PreflightError) as error:
         text = f"{error.code}: {error.message}" if isinstance(error, CodeDeployError) else str(error)
-        notes.write("refusal", text)
+        own.write("refusal", text)
         task.display.display(text, color="red")
         return {"changed": False, "deployment_id": "", "status": "Failed", "plan": NO_PLAN, "refusal": text}
     if task.check_mode:
-        notes.write("created", created)
+        of_same.write("created", created)
+        own.write("created", created)
+    else:
+        own.write("deployment_id", created["deployment_id"])
     return created
 
 

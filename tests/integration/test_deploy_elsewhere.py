@@ -140,6 +140,27 @@ def test_a_group_twice_where_hosts_go_alone(
     assert len(trace.read_text().splitlines()) == 2
 
 
+def test_a_loop_where_hosts_go_alone(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    # One place of the play, to which a host comes again and again.
+    fleet = local_fleet(1)
+    one, two = applications(tmp_path, ApplicationStart="exit 0").values()
+    turns = [{key: role[key] for key in role if key.startswith("deploy_")} for role in (one, two, one)]
+    variables = {f"deploy_{name}": f"{{{{ item.deploy_{name} }}}}" for name in ("application", "revision")}
+    include = {"name": "Deploy", "ansible.builtin.include_role": {"name": DEPLOY}, "vars": variables, "loop": turns}
+    site = playbook(
+        tmp_path / "site.yml", {"hosts": "web", "gather_facts": False, "strategy": "free", "tasks": [include]}
+    )
+    checked = controller.playbook(site, fleet.inventory(), "--check")
+    assert checked.rc == 0, str(checked)
+    assert f"would deploy {tmp_path / 'Two'} " in checked.stdout
+    result = controller.playbook(site, fleet.inventory())
+    assert result.rc == 2, str(result)
+    text = " ".join(result.stdout.split())
+    assert "not started: the deployment was refused: this play comes a second time to the deployment group web" in text
+    found = deployments(controller)
+    assert [(one["applicationName"], one["status"]) for one in found] == [("Two", "Succeeded"), ("One", "Succeeded")]
+
+
 def test_hosts_with_another_application_are_refused(
     controller: Controller, local_fleet: Fleets, tmp_path: Path
 ) -> None:
