@@ -311,15 +311,40 @@ EXAMPLES = r"""
 
 RETURN = r"""
 deployment_id:
-  description: Identifier of the deployment; empty in check mode.
-  returned: success
+  description:
+    - Identifier of the deployment; empty in check mode.
+    - With O(state=concluded) that of the deployment which did not succeed, also when it was rolled back; its rollback
+      is in RV(rollback_info). Of several the first that did not succeed, else the last.
+    - With O(state=rolled_back) that of the rollback; empty when none is due.
+  returned: when a deployment was made or ended, also when the task fails since the deployment did
   type: str
   sample: d-75I7MBT7C
 status:
-  description: Status of the deployment.
-  returned: success
+  description: Status of the deployment that RV(deployment_id) names.
+  returned: with RV(deployment_id)
   type: str
   sample: Succeeded
+rollback_info:
+  description: What CodeDeploy's RollbackInfo says of the deployment that RV(deployment_id) names.
+  returned: when O(state=concluded), of a rollback, and of a deployment that was rolled back or should have been
+  type: dict
+  contains:
+    rollback_deployment_id:
+      description: The deployment that rolled it back.
+      returned: when there is one
+      type: str
+      sample: d-QA4G4F9EX
+    rollback_triggering_deployment_id:
+      description: The deployment that it rolls back.
+      returned: when it is an automatic rollback
+      type: str
+      sample: d-75I7MBT7C
+    rollback_message:
+      description: What happened, or why there was no rollback.
+      returned: always
+      type: str
+      sample: >-
+        Deployment d-75I7MBT7C terminated. Automatic rollback is triggered with a DeploymentId d-QA4G4F9EX.
 stop_status:
   description: As StopDeployment says, V(Pending) while instances are in work, V(Succeeded) when it has ended.
   returned: when O(state=stopped)

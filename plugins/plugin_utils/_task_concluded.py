@@ -66,8 +66,13 @@ def _checked(task: DeploymentTask, names: list[str]) -> dict[str, Any]:
 
 
 def _concluded(task: DeploymentTask, deployments: list[Deployment]) -> dict[str, Any]:
-    """Print the verdicts; the result has the last deployment, and failed unless each has succeeded or goes on."""
+    """Print the verdicts; the result failed unless each deployment has succeeded or goes on.
+
+    It has the first one that did not, which its message begins with, and not the one that rolled that back; else the
+    last one.
+    """
     messages = []
+    shown: Deployment | None = None
     for deployment in deployments:
         targets = get_targets(task.store, deployment.deployment_id)
         if deployment.active:
@@ -78,12 +83,16 @@ def _concluded(task: DeploymentTask, deployments: list[Deployment]) -> dict[str,
         if still_suspended:
             task.display.display(still_suspended, color="red")
             messages.append(still_suspended)
+            shown = shown or deployment
         text = verdict_text(deployment, targets, inventory_options())
         succeeded = deployment.status == "Succeeded"
         task.display.display(text, color="green" if succeeded else "red")
         if not succeeded:
             code = (deployment.error_information or {}).get("code", "")
             messages.append(f"Deployment {deployment.deployment_id} {deployment.status}: {code}")
-    last = deployments[-1]
-    result: dict[str, Any] = {"changed": False, "deployment_id": last.deployment_id, "status": last.status}
+            shown = shown or deployment
+    shown = shown or deployments[-1]
+    result: dict[str, Any] = {"changed": False, "deployment_id": shown.deployment_id, "status": shown.status}
+    if shown.rollback_info:
+        result["rollback_info"] = shown.rollback_info
     return {**result, "failed": True, "msg": "; ".join(messages)} if messages else result

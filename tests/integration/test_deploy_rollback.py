@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +65,12 @@ def test_rollback_of_what_was_attempted(controller: Controller, local_fleet: Fle
         "rollbackTriggeringDeploymentId": failed_id,
         "rollbackMessage": f"Deployment {identifier} is triggered to roll back deployment {failed_id}.",
     }
-    assert f"Deployment {failed_id} Failed: HEALTH_CONSTRAINTS" in " ".join(result.stdout.split())
+    # The verdict's task fails with what its message is about.
+    text = next(line for line in result.stdout.splitlines() if f'"msg": "Deployment {failed_id}' in line)
+    verdict = json.loads(text.partition("=> ")[2])
+    assert verdict["msg"].startswith(f"Deployment {failed_id} Failed: HEALTH_CONSTRAINTS")
+    assert (verdict["deployment_id"], verdict["status"]) == (failed_id, "Failed")
+    assert verdict["rollback_info"]["rollback_deployment_id"] == identifier
     # Nothing is rolled back when nothing failed, or when it is switched off for a deployment.
     assert deploy(controller, fleet, Application(tmp_path / "three", "3").folder).rc == 0
     assert deploy(controller, fleet, two.folder, deploy_auto_rollback_configuration={"enabled": False}).rc == 2
