@@ -22,6 +22,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     unfinished_deployments,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import concluded_events
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import revision_identity
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import (
     Instance,
     InstanceBusy,
@@ -80,7 +81,7 @@ class FormerDeployments:
             former = get_deployment(self._store, identifier, with_order=False)
             status = self.reconcile(former)
             if status is not None:
-                same = former.revision.get("digest") == deployment.revision.get("digest")
+                same = revision_identity(former.revision) == revision_identity(deployment.revision)
                 return bool(deployment.options.get("resumed_deployment_id") and same and status == "Succeeded")
         return False
 
