@@ -12,8 +12,8 @@ description:
   - Removes deployments that ended long ago, with their instances and lifecycle events, and bundles that nothing needs
     from this controller's cache. Nothing is removed by itself.
   - Of each group these stay, whatever their age - the last successful deployment, the last attempted one, that with the
-    revision V(previous), the last one of each instance, the newest O(keep_last), and those that are the rollback of one
-    of them or were rolled back by it. Applications, revisions and groups stay.
+    revision V(previous), the last one of each instance and the last before its restarts, the newest O(keep_last), and
+    those that are the rollback of one of them or were rolled back by it. Applications, revisions and groups stay.
   - In policies the operation is C(PruneDeployments).
 extends_documentation_fragment:
   - agentless.codedeploy._attributes
