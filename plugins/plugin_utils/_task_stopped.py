@@ -66,4 +66,10 @@ def _would_stop(task: DeploymentTask, deployment: Deployment) -> dict[str, Any]:
         )
     in_work = [target.target_id for target in get_targets(task.store, identifier, ["InProgress"])]
     task.display.display(f"check mode: would stop {identifier}; in work: {', '.join(in_work) or 'nothing'}")
-    return {"changed": True, "deployment_id": identifier, "status": deployment.status, "in_work": in_work}
+    return {
+        "changed": True,
+        "deployment_id": identifier,
+        "status": deployment.status,
+        "stop_status": "Pending" if in_work else "Succeeded",
+        "in_work": in_work,
+    }

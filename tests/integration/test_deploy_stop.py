@@ -96,8 +96,9 @@ def test_stop_at_the_last_event(controller: Controller, local_fleet: Fleets, tmp
     try:
         identifier = deployments(controller)[0]["deploymentId"]
         by_id = ["agentless.codedeploy.stop", "-e", f"deployment_id={identifier}"]
-        checked = controller.run("ansible-playbook", *by_id, "--check")
+        checked = controller.run("ansible-playbook", *by_id, "--check", "-v")
         assert f"check mode: would stop {identifier}; in work: web1" in checked.stdout, str(checked)
+        assert '"stop_status": "Pending"' in checked.stdout
         assert stop(controller, deployment_id=identifier).rc == 0
     finally:
         held.release()
