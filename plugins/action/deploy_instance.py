@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AWS_ARGUMENTS, remember_keys
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._controller_action import ControllerAction
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_turns import Coming
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     finish_instance,
@@ -21,7 +21,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_target,
     takes_part,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_deployment import InstanceDeployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_parameters import InstanceOptions
@@ -66,25 +65,18 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Deploys to one instance as its part of a recorded deployment."""
 
-    TRANSFERS_FILES = False
-    _supports_async = False
+    ARGUMENTS: ClassVar[dict[str, Any]] = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the task for one instance."""
-        task_vars = task_vars or {}
-        super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+    def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Deploy to the instance, or say in check mode what would happen there."""
         remember_keys(arguments)
         name = str(task_vars["inventory_hostname"])
-        try:
-            if self._task.check_mode:
-                return self._check(name, self._planned(name, arguments), arguments, task_vars)
-            return self._deploy(name, arguments, task_vars)
-        except CodeDeployError as error:
-            return {"failed": True, "changed": False, "msg": f"{error.code}: {error.message}"}
+        if self._task.check_mode:
+            return self._check(name, self._planned(name, arguments), arguments, task_vars)
+        return self._deploy(name, arguments, task_vars)
 
     def _deploy(self, name: str, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         store = open_store(arguments["store"])

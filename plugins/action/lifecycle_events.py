@@ -20,11 +20,10 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reade
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_instance import checked_result
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import diff_parameters
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import group_id_of
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_bundle import bring_bundle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import event_line, failure_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import RevisionError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_access import RevisionAccess

@@ -15,8 +15,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import (
     remember_keys,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._controller_action import ControllerAction
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import Findings, PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import Findings
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic import TrafficError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_instances import Places, traffic_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_preflight import check_traffic

@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures
 
 

@@ -21,7 +21,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     create_deployment,
     dead_deployment,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import was_deployed
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import (
     DeploymentConfig,
@@ -30,11 +30,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health impor
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_bundle import sign_address
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
-    Findings,
-    PreflightError,
-    check_script,
-)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import Findings, check_script
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._recorded_revision import recorded_revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, DeploymentRequest
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._restart import events_of

@@ -22,8 +22,8 @@ from typing import Any
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._alarms import alarm_problems
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import ec2_options_problems
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AWS_ARGUMENTS, AwsSettings, is_aws_needed
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._notifications import trigger_problems
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_access import (
     DOWNLOADS,

@@ -15,7 +15,7 @@ from ansible.release import __version__ as ansible_version
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import Settings
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._doctor import Finding
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import (
     deployment_config,
     minimum_healthy_hosts,
@@ -23,7 +23,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health impor
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import requesters
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._policy import Operation, check_permission
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._policy_file import read_policies
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import counted
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import StoreError, open_store
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store_schema import SCHEMA_VERSION

@@ -57,3 +57,7 @@ class InstanceNotPending(CodeDeployError):
     """The instance asked to start (or to finish) in a state in which it cannot."""
 
     code = "InvalidInstanceStatus"
+
+
+class PreflightError(Exception):
+    """An operation cannot succeed; the message lists everything found, and nothing was touched."""

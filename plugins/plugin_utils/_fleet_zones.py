@@ -14,9 +14,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.helpers import pct_to_int
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Fleet
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import deployment_config
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocation import is_whole_role
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import play_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import ZONE_VARIABLE, order_of_zones

@@ -51,10 +51,6 @@ class Findings:
         return "\n".join([f"{title}, no instance was touched:", *(f"  - {problem}" for problem in self.problems)])
 
 
-class PreflightError(Exception):
-    """The deployment cannot succeed; the message lists everything found."""
-
-
 def lifecycle_events(load_balanced: bool = False) -> list[str]:
     """Return the events of an in-place deployment in CodeDeploy's order.
 

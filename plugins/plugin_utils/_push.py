@@ -27,8 +27,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reade
     bundle_type_of,
     read_contents,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InvalidInput
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import Findings, PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InvalidInput, PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import Findings
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import Revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_check import check_contents
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_s3 import DIGEST, S3Object, s3_object

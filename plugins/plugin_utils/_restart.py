@@ -12,7 +12,8 @@ from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import Settings
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import last_successful_deployment
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError, lifecycle_events
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import lifecycle_events
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import LAST_SUCCESSFUL
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic_settings import is_load_balanced

@@ -18,7 +18,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     list_deployments,
     up_to_date_instances,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._restart import RESTART, is_restart
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store

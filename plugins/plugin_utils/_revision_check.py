@@ -17,9 +17,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._appspec_file
     read_appspec,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleContents, BundleError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
     Findings,
-    PreflightError,
     check_appspec,
     check_appspec_file,
 )

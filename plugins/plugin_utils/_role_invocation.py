@@ -25,9 +25,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_targets,
     list_deployments,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import same_controller
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import play_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store

@@ -16,10 +16,10 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     last_successful_deployment,
     list_deployments,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import VANISHED
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import without_zones
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Target
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import LAST_SUCCESSFUL
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store

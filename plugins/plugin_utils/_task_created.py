@@ -31,13 +31,12 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     leave_group_queue,
     wait_for_group,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._fleet_zones import with_zones
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import same_controller
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import is_registered
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for_group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import plan_of_preparation
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_check import would_create_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
     created_text,

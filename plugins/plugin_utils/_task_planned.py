@@ -28,7 +28,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_s
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask, check_further
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group, is_registered
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._fleet_zones import with_zones
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._forecast import (
     ZoneOutlook,
@@ -44,7 +44,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health impor
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import former_seconds
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for_group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import plan_of_preparation
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import HEALTH

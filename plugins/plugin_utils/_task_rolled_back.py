@@ -22,9 +22,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_t
     created_result,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_deployment
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require_unless_own
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import created_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import (
     perhaps_running,

@@ -22,11 +22,11 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deplo
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import settle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import create_deployment, get_group
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import deployment_config
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import plan_of_preparation
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
     Findings,
-    PreflightError,
     check_appspec,
     lifecycle_events,
 )

@@ -21,8 +21,7 @@ from ansible_collections.agentless.codedeploy.plugins.module_utils._bundle_archi
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils import _push
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AwsError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reader import BundleError
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InvalidInput
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InvalidInput, PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._push import Packed, Pushed, pack_source, push
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import resolve_revision
 

@@ -17,7 +17,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     create_deployment,
     finish_instance,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._resume import Resumption, resume
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
