@@ -22,7 +22,8 @@ from typing import Any
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._alarms import alarm_problems
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import ec2_options_problems
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AWS_ARGUMENTS, AwsSettings, is_aws_needed
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InvalidInput, PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._input_rules import check_description, check_name
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._notifications import trigger_problems
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision_access import (
@@ -218,7 +219,23 @@ class Settings:
         """Say what is wrong with the settings, one sentence a problem."""
         values = {"file_exists_behavior": self.file_exists_behavior, **self.recorded}
         checks = [(setting.check, values[setting.name]) for setting in SETTINGS if setting.name in values]
-        return [problem for check, value in checks if check is not None for problem in check(value)]
+        found = [problem for check, value in checks if check is not None for problem in check(value)]
+        return found + self._broken_rules()
+
+    def _broken_rules(self) -> list[str]:
+        """Return what the record would refuse, so that a plan and check mode tell of it as well."""
+        rules = (
+            lambda: check_name("Application", self.application_name),
+            lambda: check_name("DeploymentGroup", self.deployment_group_name),
+            lambda: check_description(self.description),
+        )
+        broken = []
+        for rule in rules:
+            try:
+                rule()
+            except InvalidInput as error:
+                broken.append(f"{error.code}: {error.message}")
+        return broken
 
 
 def arguments_of_settings() -> dict[str, dict[str, Any]]:

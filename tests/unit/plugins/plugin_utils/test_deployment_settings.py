@@ -91,3 +91,10 @@ def test_problems() -> None:
         "deploy_auto_rollback_configuration",
     ]
     assert settle({}, "web").problems() == []
+
+
+def test_what_the_record_would_refuse_is_a_problem() -> None:
+    arguments = {"application_name": "Hollow Web", "description": "x" * 257}
+    found = settle({**arguments, "deployment_groups": {"web": {"deployment_group_name": "a/b"}}}, "web").problems()
+    codes = [problem.partition(":")[0] for problem in found]
+    assert codes == ["InvalidApplicationName", "InvalidDeploymentGroupName", "DescriptionTooLong"]
