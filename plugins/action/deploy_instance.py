@@ -38,6 +38,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocat
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
     configured_forks,
+    delegation_problem,
     shows_failures,
     this_run,
 )
@@ -74,6 +75,9 @@ class ActionModule(ControllerAction):
         """Deploy to the instance, or say in check mode what would happen there."""
         remember_keys(arguments)
         name = str(task_vars["inventory_hostname"])
+        delegated = delegation_problem(self, name)
+        if delegated:
+            return {"failed": True, "changed": False, "msg": delegated}
         if self._task.check_mode:
             return self._check(name, self._planned(name, arguments), arguments, task_vars)
         return self._deploy(name, arguments, task_vars)

@@ -47,6 +47,17 @@ def group_of_play(action: ActionBase, task_vars: dict[str, Any]) -> str | None:
     return names[0] if len(names) == 1 and names[0] in task_vars.get("groups", {}) else None
 
 
+def delegation_problem(action: ActionBase, host: str) -> str | None:
+    """Say that a task for one host works on another one, so that the record would be wrong about both."""
+    delegate = action._task.delegate_to
+    if not delegate or str(delegate) == host:
+        return None
+    return (
+        f"{host}: not started. delegate_to is {delegate}, and what is deployed there would be recorded for {host}: "
+        f"leave delegate_to out, and let the play have the hosts that are deployed to"
+    )
+
+
 def configured_forks() -> int:
     """Return how many instances ansible-playbook works on at once."""
     return int(context.CLIARGS.get("forks") or 1)

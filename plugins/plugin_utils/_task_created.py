@@ -56,6 +56,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocat
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import missed_rollback, perhaps_running
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
     configured_forks,
+    delegation_problem,
     group_of_play,
     inventory_options,
     revision_folders,
@@ -96,6 +97,10 @@ def create(task: DeploymentTask) -> dict[str, Any]:
 
 
 def _create_or_join(task: DeploymentTask) -> dict[str, Any]:
+    # The part that creates may well be delegated to the controller.
+    delegated = is_whole_role(task.action) and delegation_problem(task.action, task.task_vars["inventory_hostname"])
+    if delegated:
+        raise PreflightError(delegated)
     group = task.arguments["deployment_group"] or group_of_play(task.action, task.task_vars)
     if not group:
         raise PreflightError("deploy_group is not set: name the group of the inventory that is deployed to")

@@ -178,6 +178,22 @@ def test_hosts_with_another_application_are_refused(
     assert statuses(controller, deployment["deploymentId"]) == {"web1": "Succeeded", "web2": "Failed"}
 
 
+@pytest.mark.parametrize("part", ["main", "instance"])
+def test_delegation_is_refused(controller: Controller, local_fleet: Fleets, tmp_path: Path, part: str) -> None:
+    fleet = local_fleet(2)
+    Application(tmp_path / "application", "1")
+    variables = {"deploy_application": "HollowWeb", "deploy_revision": "application"}
+    create = {"name": "Create", "ansible.builtin.import_role": {"name": DEPLOY, "tasks_from": "create"}}
+    deploy = {"name": "Deploy", "ansible.builtin.import_role": {"name": DEPLOY, "tasks_from": part}}
+    tasks = [*([create] if part == "instance" else []), {**deploy, "delegate_to": "web2"}]
+    play = {"hosts": "web", "gather_facts": False, "vars": variables, "tasks": tasks}
+    result = controller.playbook(playbook(tmp_path / "site.yml", play), fleet.inventory(), "--limit", "web1")
+    assert result.rc == 2, str(result)
+    assert "web1: not started. delegate_to is web2" in " ".join(result.stdout.split())
+    assert [installed_version(fleet.files(name)) for name in fleet.names] == [None, None]
+    assert len(deployments(controller)) == (part == "instance")
+
+
 def test_a_group_twice_with_batches_to_come(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
     fleet = local_fleet(2)
     one = applications(tmp_path)["One"]
