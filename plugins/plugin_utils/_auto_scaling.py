@@ -18,7 +18,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import A
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws_errors import DENIED, THROTTLED
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_ending import fail_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import get_deployment
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, current_owner, is_dead
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, current_owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
@@ -143,9 +143,8 @@ def resume_left(store: Store, deployment_group_id: str, owner: Owner) -> list[st
             " WHERE b.deployment_id = a.deployment_id AND b.event_name = %s)",
             (SUSPENDED, deployment_group_id, RESUMED),
         )
-        now = tx.now
     found = [get_deployment(store, row["deployment_id"], with_order=False) for row in rows]
-    ended = [one for one in found if not one.active or is_dead(one.owner, one.heartbeat, now)]
+    ended = [one for one in found if not one.active or one.controller_gone]
     return [problem for problem in [_resume_or_say(store, one, owner) for one in ended] if problem]
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
@@ -18,7 +17,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, InstanceNotPending
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import same_controller
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, is_dead
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 
@@ -37,7 +36,7 @@ def deployments_to_conclude(
     return [
         deployment
         for deployment in reversed(newest)
-        if same_controller(deployment.owner, run) or (deployment.active and _left(deployment))
+        if same_controller(deployment.owner, run) or (deployment.active and deployment.controller_gone)
     ]
 
 
@@ -56,7 +55,7 @@ def conclude_in_play(
     deployment = get_deployment(store, deployment_id)
     if not deployment.active:
         return deployment
-    if not same_controller(deployment.owner, run) and not _left(deployment):
+    if not same_controller(deployment.owner, run) and not deployment.controller_gone:
         raise CodeDeployError(
             f"Deployment {deployment_id} is run by {deployment.owner}, which lives: stop the deployment instead.",
             "DeploymentLimitExceeded",
@@ -77,7 +76,3 @@ def _fail(store: Store, deployment_id: str, instance: str) -> bool:
     except InstanceNotPending:
         return False
     return status not in ("Succeeded", "Failed", "Stopped")
-
-
-def _left(deployment: Deployment) -> bool:
-    return is_dead(deployment.owner, deployment.heartbeat, time.time())

@@ -254,6 +254,7 @@ def _deployment(tx: Transaction, row: Row, with_order: bool = True) -> Deploymen
         zone_instances=dict(Counter(target["zone"] for target in order if target["zone"] is not None)),
         owner=owner_of(row),
         heartbeat=row["heartbeat"],
+        read_time=tx.now,
         stop_rollback=None if row["stop_rollback"] is None else bool(row["stop_rollback"]),
         stopping=row["stop_requested_time"] is not None,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import DeploymentConfig, RevisionHealth
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import Zone
 
 DeploymentStatus = t.Literal["Created", "Queued", "InProgress", "Baking", "Ready", "Succeeded", "Failed", "Stopped"]
@@ -87,7 +87,7 @@ class Deployment:
     started, and ``zone_instances`` counts them by zone.
     ``abandoned`` is set by create_deployment() alone. ``stop_rollback`` is StopDeployment's autoRollbackEnabled:
     whether it is to be rolled back after it was stopped, None when nobody said. ``stopping`` is whether it was asked
-    to stop.
+    to stop. ``read_time`` is when this was read, by the record's clock as all times are.
     """
 
     deployment_id: str
@@ -118,6 +118,7 @@ class Deployment:
     order: list[str]
     owner: Owner
     heartbeat: float
+    read_time: float
     zones: list[Zone] = field(default_factory=list)
     zone_instances: dict[str, int] = field(default_factory=dict)
     abandoned: Abandoned | None = None
@@ -128,6 +129,11 @@ class Deployment:
     def active(self) -> bool:
         """Whether the deployment still holds its group."""
         return self.complete_time is None
+
+    @property
+    def controller_gone(self) -> bool:
+        """Whether its controller had certainly ended when this was read."""
+        return is_dead(self.owner, self.heartbeat, self.read_time)
 
 
 @dataclass(frozen=True)

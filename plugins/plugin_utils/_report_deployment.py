@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._application_stop import text_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import Obstacle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import revision_identity
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Revision, Target
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import STATUS_PLAYBOOK, indented
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_table import (
@@ -265,7 +263,7 @@ def _way_back(deployment: Deployment) -> str | None:
 
 
 def _left_by_its_controller(deployment: Deployment) -> bool:
-    return deployment.active and is_dead(deployment.owner, deployment.heartbeat, time.time())
+    return deployment.active and deployment.controller_gone
 
 
 def _status(deployment: Deployment) -> str:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import AuditEntry
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import (
     Application,
     Deployment,
@@ -63,7 +61,7 @@ def deployment_info(deployment: Deployment) -> dict[str, Any]:
     info.update({name: deployment.options[name] for name in DEPLOYMENT_OPTIONS if deployment.options.get(name)})
     info["compute_platform"] = "Server"
     info["deployment_style"] = deployment_style(deployment.options)
-    if deployment.active and is_dead(deployment.owner, deployment.heartbeat, time.time()):
+    if deployment.active and deployment.controller_gone:
         info["deployment_status_messages"] = [f"Left by its controller, {deployment.owner}."]
     elif deployment.active and deployment.stopping:
         info["deployment_status_messages"] = ["It is being stopped; instances in work come to their next event."]

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +18,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     stop_deployment,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import DoesNotExist, InvalidInput
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner, is_dead
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import group_options
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import STATUS_PLAYBOOK
@@ -97,7 +96,7 @@ def stop(
     code, usual = REASONS[reason]
     status = stop_deployment(store, deployment_id, owner, rollback, code, message or usual)
     deployment = get_deployment(store, deployment_id)
-    left = is_dead(deployment.owner, deployment.heartbeat, time.time())
+    left = deployment.controller_gone
     if deployment.active and left:
         deployment, status = abandon(store, deployment_id, owner), "Succeeded"
     in_work = [target.target_id for target in get_targets(store, deployment_id, ["InProgress"])]

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.deployments import GONE, deploy, request
+from support.deployments import ELSEWHERE, GONE, deploy, request
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._conclude_deployment import deployments_to_conclude
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import rollback_due
@@ -22,6 +23,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     list_audit,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import DoesNotExist
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import HEARTBEAT_LIMIT
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import overview_lines
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import deployment_info
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._stop_deployment import (
     Reason,
     active_deployment_of,
@@ -110,3 +114,14 @@ def test_a_group_s_deployment_is_found_among_those_of_many_others(store: Store) 
     assert found.deployment_id == wanted
     with pytest.raises(DoesNotExist, match="'we' has no active deployment"):
         active_deployment_of(store, "we", None)
+
+
+def test_a_controller_elsewhere_is_judged_by_the_clock_of_the_record(store: Store) -> None:
+    # As on a database server whose clock is far behind this controller's, or this one's far ahead.
+    store.clock = lambda: time.time() - 3 * HEARTBEAT_LIMIT
+    deployment = create_deployment(store, request("ab", owner=ELSEWHERE))
+    ask_to_start(store, deployment.deployment_id, "a")
+    stopped = stop(store, deployment.deployment_id, current_owner())
+    assert (stopped.status, stopped.in_work, stopped.deployment.active) == ("Pending", ["a"], True)
+    assert "left by its controller" not in "\n".join(overview_lines([stopped.deployment]))
+    assert "Left by" not in str(deployment_info(stopped.deployment))
