@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -159,9 +160,18 @@ class ActionModule(ControllerAction):
         if name not in deployment.order:
             return {"changed": False, "skipped": True, "msg": NOT_PART}
         instance, options = Instance(self, task_vars, arguments["root"]), self._options(arguments)
-        return check_instance(
-            name, instance, deployment, options, arguments["diff_private_files"], arguments["report_in_verdict"]
-        )
+        private, in_verdict = arguments["diff_private_files"], arguments["report_in_verdict"]
+        former = None
+        if arguments["former_deployment_id"]:
+            # Few instances have one.
+            from ansible_collections.agentless.codedeploy.plugins.plugin_utils._former_deployment import (
+                FormerDeployments,
+            )
+
+            store = open_store(arguments["store"])
+            formers = FormerDeployments(store, deployment, name, instance, lambda: False, Display().display)
+            former = partial(formers.foreseen, arguments["former_deployment_id"])
+        return check_instance(name, instance, deployment, options, private, in_verdict, former)
 
     @staticmethod
     def _another_application(name: str, wanted: str | None, deployed: str) -> str | None:

@@ -393,8 +393,9 @@ planned_deployment:
   type: dict
 outlook:
   description: >-
-    The plan of a deployment: its instances in their order with their health and C(expected_seconds), C(batches),
-    C(zones), C(estimated_seconds) of all, C(problems), and in the end C(plans) and whether it is C(possible).
+    The plan of a deployment: its instances in their order with their health and C(expected_seconds), the C(reason) of
+    those that are C(left_out), the C(resumed_deployment), C(batches), C(zones), C(estimated_seconds) of all,
+    C(problems), and in the end C(plans) and whether it is C(possible).
   returned: when O(state=planned)
   type: dict
 plans:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible.utils.display import Display
@@ -22,19 +23,34 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_check
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import shows_failures
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
 
+WOULD_WAIT = "the lifecycle events of {} still run here and would be waited for; ask again when they have ended"
+NOTHING_LEFT = "{} had succeeded here, by the instance's own event log: nothing would be run again"
+
 
 def check_instance(
-    name: str, instance: Instance, deployment: Any, options: InstanceOptions, private: bool, in_verdict: bool
+    name: str,
+    instance: Instance,
+    deployment: Any,
+    options: InstanceOptions,
+    private: bool,
+    in_verdict: bool,
+    former: Callable[[], tuple[str | None, str | None]] | None = None,
 ) -> dict[str, Any]:
     """Return the result of a task of M(agentless.codedeploy.deploy_instance) in check mode.
 
     :param deployment: the recorded deployment, or one that has its attributes.
     :param private: show differences of files that others cannot read.
     :param in_verdict: leave it to the verdict to say what would happen.
+    :param former: FormerDeployments.foreseen(), when a former deployment may have been at work here.
     :raises AnsibleConnectionFailure: when the instance cannot be reached.
     """
     secrets = address_secrets(options.revision, options.revision_headers)
     try:
+        running, done = former() if former else (None, None)
+        if running or done:
+            text = WOULD_WAIT.format(running) if running else NOTHING_LEFT.format(done)
+            outcome = {"plan": nothing_planned(text), "changed": bool(running), "failed_event": None}
+            return checked_result(name, outcome, options.destination_root, in_verdict)
         parameters = event_parameters(deployment, options, bundle_of(deployment, instance, options))
         parameters["events"] = of_the_module(parameters["events"])
         outcome = instance.start_events({**parameters, **diff_parameters(), "diff_private_files": private})
@@ -42,6 +58,11 @@ def check_instance(
         return {"changed": False, "failed": True, "msg": f"{name}: {hide(str(error), [*instance.secrets, *secrets])}"}
     result = checked_result(name, hide(outcome, [*instance.secrets, *secrets]), options.destination_root, in_verdict)
     return {**instance.extras, **result}
+
+
+def nothing_planned(warning: str) -> dict[str, Any]:
+    """Return the plan of an instance on which nothing is planned, and why."""
+    return {"files": None, "hooks": [], "problems": [], "warnings": [warning]}
 
 
 def checked_result(

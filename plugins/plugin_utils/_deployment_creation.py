@@ -13,7 +13,7 @@ import string
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._announcements import announce, announce_end
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import append_audit, audit
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_ending import abandon_row
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_ending import abandon_if_dead, active_row
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import owner_of, read_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rows import locked_deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_zones import insert_zones
@@ -42,7 +42,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health impor
     minimum_healthy_hosts,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._input_rules import check_description, check_name
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import (
     Abandoned,
     ActiveDeployment,
@@ -180,15 +179,13 @@ def _takes_part(request: DeploymentRequest, row: Row, revision_id: str) -> bool:
 
 
 def _end_dead_deployment(tx: Transaction, request: DeploymentRequest) -> Abandoned | None:
-    row = tx.locked_row(
-        "SELECT * FROM deployments WHERE deployment_group_id = %s AND complete_time IS NULL",
-        (request.deployment_group_id,),
-    )
+    row = active_row(tx, request.deployment_group_id)
     if row is None:
         return None
-    if not is_dead(owner_of(row), row["heartbeat"], tx.now):
+    abandoned = abandon_if_dead(tx, row, request.owner)
+    if abandoned is None:
         raise ActiveDeployment(request.deployment_group_name, row["deployment_id"], owner_of(row))
-    return abandon_row(tx, row, request.owner)
+    return abandoned
 
 
 def _check_turn(tx: Transaction, request: DeploymentRequest) -> None:

@@ -157,6 +157,18 @@ def abandon(store: Store, deployment_id: str, owner: Owner) -> Deployment:
         return read_deployment(tx, deployment_id)
 
 
+def active_row(tx: Transaction, deployment_group_id: str) -> Row | None:
+    """The group's active deployment, locked."""
+    return tx.locked_row(
+        "SELECT * FROM deployments WHERE deployment_group_id = %s AND complete_time IS NULL", (deployment_group_id,)
+    )
+
+
+def abandon_if_dead(tx: Transaction, row: Row, owner: Owner) -> Abandoned | None:
+    """End an active deployment inside a transaction when its controller is dead; None when it lives."""
+    return abandon_row(tx, row, owner) if is_dead(owner_of(row), row["heartbeat"], tx.now) else None
+
+
 def abandon_row(tx: Transaction, row: Row, owner: Owner) -> Abandoned:
     """End a dead controller's deployment inside a transaction; see abandon()."""
     abandoned = Abandoned(row["deployment_id"], owner_of(row), _unfinished(tx, row))

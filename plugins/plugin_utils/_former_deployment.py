@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
@@ -75,15 +75,37 @@ class FormerDeployments:
         :param former_deployment_id: the newest that may have been at work here.
         :raises StoppedWhileWaiting: when the deployment was stopped while it waited for what still runs.
         """
-        deployment = self._deployment
-        unfinished = unfinished_deployments(self._store, deployment.deployment_group_id, self._name)
-        for identifier in dict.fromkeys([former_deployment_id, *unfinished]):
-            former = get_deployment(self._store, identifier, with_order=False)
+        for former in self._formers(former_deployment_id):
             status = self.reconcile(former)
             if status is not None:
-                same = revision_identity(former.revision) == revision_identity(deployment.revision)
-                return bool(deployment.options.get("resumed_deployment_id") and same and status == "Succeeded")
+                return self._nothing_to_do(former, status)
         return False
+
+    def foreseen(self, former_deployment_id: str) -> tuple[str | None, str | None]:
+        """Return what succeeded_before() would find for a deployment that is only planned; nothing is recorded.
+
+        :returns: the id of a former deployment whose events still run here, which would be waited for; and the id of
+            the one that had succeeded, so that nothing would be left to do.
+        """
+        for former in self._formers(former_deployment_id):
+            found = self._instance.read_events(former.deployment_group_id, former.deployment_id)
+            if found.running:
+                return former.deployment_id, None
+            status, _message, _events, known = self._result(former, found.lines)
+            if known:
+                return None, former.deployment_id if self._nothing_to_do(former, status) else None
+        return None, None
+
+    def _formers(self, former_deployment_id: str) -> Iterator[Deployment]:
+        """Yield the deployments that may have been at work here, newest first."""
+        unfinished = unfinished_deployments(self._store, self._deployment.deployment_group_id, self._name)
+        for identifier in dict.fromkeys([former_deployment_id, *unfinished]):
+            yield get_deployment(self._store, identifier, with_order=False)
+
+    def _nothing_to_do(self, former: Deployment, status: FinishStatus) -> bool:
+        deployment = self._deployment
+        same = revision_identity(former.revision) == revision_identity(deployment.revision)
+        return bool(deployment.options.get("resumed_deployment_id") and same and status == "Succeeded")
 
     def wait_until_free(self, busy: InstanceBusy) -> None:
         """Wait for a deployment that the instance named in place of starting the events.
@@ -109,14 +131,7 @@ class FormerDeployments:
         :returns: the result; None when no event had begun.
         :raises StoppedWhileWaiting: when the deployment at work was stopped.
         """
-        lines = self._lines_when_ended(former)
-        outcome: dict[str, Any] = {"status": "Failed", "message": NOT_BEGUN, "events": []}
-        if lines:
-            outcome = settled(concluded_events(lines))
-        events, complete = _with_traffic(self._store, former, self._name, outcome["events"])
-        status: FinishStatus = outcome["status"] if complete else "Failed"
-        message = f"{outcome['message']} {READ}" if outcome["message"] else READ
-        known = any(event["status"] != "Skipped" for event in events)
+        status, message, events, known = self._result(former, self._lines_when_ended(former))
         try:
             reconcile(self._store, former.deployment_id, self._name, status, events, message=message)
         except InstanceNotPending:
@@ -127,6 +142,18 @@ class FormerDeployments:
                 f"{self._name}: {former.deployment_id} had {status.lower()} here, by the instance's own event log"
             )
         return status if known else None
+
+    def _result(
+        self, former: Deployment, lines: list[dict[str, Any]]
+    ) -> tuple[FinishStatus, str, list[dict[str, Any]], bool]:
+        """Return how a former deployment ended here, by its event log, and whether any event had begun."""
+        outcome: dict[str, Any] = {"status": "Failed", "message": NOT_BEGUN, "events": []}
+        if lines:
+            outcome = settled(concluded_events(lines))
+        events, complete = _with_traffic(self._store, former, self._name, outcome["events"])
+        status: FinishStatus = outcome["status"] if complete else "Failed"
+        message = f"{outcome['message']} {READ}" if outcome["message"] else READ
+        return status, message, events, any(event["status"] != "Skipped" for event in events)
 
     def _lines_when_ended(self, former: Deployment) -> list[dict[str, Any]]:
         """Return the event log of a former deployment when nothing runs there any more."""

@@ -102,14 +102,13 @@ def was_deployed(store: Store, revision: t.Mapping[str, t.Any]) -> bool:
         return bool(tx.rows(f"{used} LIMIT 1", (revision_identity(revision),)))
 
 
-def instances_with(store: Store, deployment_group_id: str, revision: t.Mapping[str, t.Any]) -> set[str]:
+def instances_with(tx: Transaction, deployment_group_id: str, revision: t.Mapping[str, t.Any]) -> set[str]:
     """A group's instances that are healthy and run a revision: those that update_outdated_instances_only leaves out."""
-    with store.reading() as tx:
-        rows = tx.rows(
-            "SELECT instance FROM instances JOIN revisions ON revisions.revision_id = instances.revision_id"
-            " WHERE deployment_group_id = %s AND healthy AND identity = %s",
-            (deployment_group_id, revision_identity(revision)),
-        )
+    rows = tx.rows(
+        "SELECT instance FROM instances JOIN revisions ON revisions.revision_id = instances.revision_id"
+        " WHERE deployment_group_id = %s AND healthy AND identity = %s",
+        (deployment_group_id, revision_identity(revision)),
+    )
     return {row["instance"] for row in rows}
 
 
@@ -317,7 +316,12 @@ def list_revisions(
 def get_group(store: Store, deployment_group_id: str) -> Group | None:
     """A deployment group with its pointers and its instances' health; None when nothing was ever deployed to it."""
     with store.reading() as tx:
-        groups = _read_groups(tx, "deployment_groups.deployment_group_id = %s", [deployment_group_id])
+        return read_group(tx, deployment_group_id)
+
+
+def read_group(tx: Transaction, deployment_group_id: str) -> Group | None:
+    """Read a deployment group inside a transaction; see get_group()."""
+    groups = _read_groups(tx, "deployment_groups.deployment_group_id = %s", [deployment_group_id])
     return groups[0] if groups else None
 
 

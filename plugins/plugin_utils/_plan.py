@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_targets, list_deployments
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import instances_with
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    dead_deployment,
+    get_targets,
+    list_deployments,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import (
     InstanceHealth,
     deployment_order,
     minimum_healthy_hosts,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, Group
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Abandoned, Deployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import Zone, serial_of_zones, zones_of
 
 if TYPE_CHECKING:
     from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Prepared
+    from ansible_collections.agentless.codedeploy.plugins.plugin_utils._foreseen_group import ForeseenGroup
 
 # Former deployments of a group that are looked through for unfinished instances.
 LOOK_BACK = 5
@@ -50,20 +55,19 @@ def plan_of_deployment(deployment: Deployment, unfinished: dict[str, str]) -> di
     }
 
 
-def plan_of_preparation(store: Store, prepared: Prepared, group: Group | None) -> dict[str, Any]:
+def plan_of_preparation(
+    prepared: Prepared, foreseen: ForeseenGroup, unfinished: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """Return the plan that a deployment would have that is not recorded (check mode).
 
     :param prepared: of one that is only planned, C(revision) may be None: then all of its instances count as outdated.
-    :param group: what the record has of the deployment group.
-    :returns: as plan_of_deployment().
+    :param unfinished: as of plan_of_deployment().
     """
     total = len(prepared.fleet.instances)
-    known = group.instances if group else {}
-    chosen = prepared.fleet.limited_to or prepared.fleet.instances
-    if prepared.settings.update_outdated_instances_only and prepared.revision is not None:
-        group_id, revision = prepared.settings.deployment_group_id, prepared.revision.as_record()
-        up_to_date = instances_with(store, group_id, revision)
-        chosen = [name for name in chosen if name not in up_to_date]
+    known = foreseen.group.instances if foreseen.group else {}
+    chosen = prepared.fleet.chosen
+    if prepared.settings.update_outdated_instances_only:
+        chosen = [name for name in chosen if name not in foreseen.up_to_date]
     minimum = minimum_healthy_hosts(prepared.config, total)
     order = deployment_order([InstanceHealth(name, *known.get(name, (None, "Unknown"))) for name in chosen])
     fleet, zones = prepared.fleet, []
@@ -77,7 +81,7 @@ def plan_of_preparation(store: Store, prepared: Prepared, group: Group | None) -
         "serial": _serial(prepared.settings.rollout, total - minimum, total, zones, counts),
         "minimum_healthy_hosts": minimum,
         "total": total,
-        "unfinished": {},
+        "unfinished": dict(unfinished),
     }
 
 
@@ -86,11 +90,23 @@ def unfinished_elsewhere(store: Store, deployment: Deployment) -> dict[str, str]
 
     :returns: instance -> that deployment's id; the newest one for each instance.
     """
-    unfinished: dict[str, str] = {}
-    for former in list_deployments(
-        store, deployment_group_id=deployment.deployment_group_id, limit=LOOK_BACK, with_order=False
-    ):
-        if former.deployment_id != deployment.deployment_id and former.complete_time is not None:
+    group_id = deployment.deployment_group_id
+    formers = list_deployments(store, deployment_group_id=group_id, limit=LOOK_BACK, with_order=False)
+    return _unfinished(store, [one for one in formers if one.deployment_id != deployment.deployment_id])
+
+
+def unfinished_before(store: Store, deployment_group_id: str) -> dict[str, str]:
+    """Return the same for a deployment that would be the group's next one."""
+    # As many as unfinished_elsewhere() has looked at beside the deployment itself.
+    formers = list_deployments(store, deployment_group_id=deployment_group_id, limit=LOOK_BACK - 1, with_order=False)
+    return _unfinished(store, formers, dead_deployment(store, deployment_group_id))
+
+
+def _unfinished(store: Store, formers: Sequence[Deployment], dead: Abandoned | None = None) -> dict[str, str]:
+    # What is in work when its dead controller's deployment is ended becomes Unknown by that.
+    unfinished = dict.fromkeys(dead.unfinished, dead.deployment_id) if dead else {}
+    for former in formers:
+        if former.complete_time is not None:
             for target in get_targets(store, former.deployment_id, ["Unknown"]):
                 unfinished.setdefault(target.target_id, former.deployment_id)
     return unfinished

@@ -30,7 +30,8 @@ def plan_lines(outlook: dict[str, Any], groups: Sequence[PlanGroup]) -> list[str
             ("revision", revision_text(outlook["revision"]) if outlook["revision"] else None),
             ("configuration", _configuration(outlook)),
             ("instances", _instances(outlook)),
-            ("left out", ", ".join(outlook["left_out"])),
+            ("goes on with", _resumed(outlook["resumed_deployment"])),
+            *_left_out(outlook["left_out"]),
             ("duration", _duration(outlook)),
         ]
     )
@@ -59,6 +60,22 @@ def _instances(outlook: dict[str, Any]) -> str:
     return text + (", without those that run the revision" if outlook["update_outdated_instances_only"] else "")
 
 
+def _resumed(former: dict[str, Any] | None) -> str | None:
+    if former is None:
+        return None
+    how = "left by its controller," if former["left"] else "run by"
+    run_by = f", {how} {former['controller']}" if former["controller"] else ""
+    return f"{former['deployment_id']} ({former['status']}){run_by}"
+
+
+def _left_out(instances: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return the instances that are left out, once for each reason."""
+    names: dict[str, list[str]] = {}
+    for instance in instances:
+        names.setdefault(instance["reason"], []).append(instance["target_id"])
+    return [("left out", f"{', '.join(those)}: {reason}") for reason, those in names.items()]
+
+
 def _duration(outlook: dict[str, Any]) -> str:
     seconds = outlook["estimated_seconds"]
     return f"about {elapsed(0, seconds)}, by former deployments" if seconds is not None else "not known yet"
@@ -71,7 +88,8 @@ def _order(outlook: dict[str, Any]) -> list[str]:
         name = instance["target_id"]
         took = elapsed(0, instance["expected_seconds"])
         facts = (number, name, instance["health"], instance["revision_health"], took, instance["zone"])
-        rows.append((*facts, batch_of.get(name)))
-    titles = ("ORDER", "INSTANCE", "HEALTH", "REVISION", "DURATION", "ZONE", "BATCH")
-    shown = [True] * 5 + [any(instance["zone"] for instance in outlook["instances"]), bool(batch_of)]
+        rows.append((*facts, batch_of.get(name), instance["reason"]))
+    titles = ("ORDER", "INSTANCE", "HEALTH", "REVISION", "DURATION", "ZONE", "BATCH", "WHY")
+    given = [any(instance[name] for instance in outlook["instances"]) for name in ("zone", "reason")]
+    shown = [True] * 5 + [given[0], bool(batch_of), given[1]]
     return table(list(compress(titles, shown)), [list(compress(row, shown)) for row in rows])

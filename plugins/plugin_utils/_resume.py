@@ -31,12 +31,25 @@ class Resumption:
     :param settings: the former one's, below what this run says itself.
     :param fleet: limited to the former one's instances when that was limited.
     :param instances: those that are left to do.
+    :param reasons: why each instance of the group is among them or not.
     """
 
     former: Deployment
     settings: Settings
     fleet: Fleet
     instances: list[str]
+    reasons: dict[str, str]
+
+
+LEFT_OUT = "--limit leaves it out"
+RUNS_IT = "runs the revision already"
+# By what became of an instance in the former deployment.
+_REASONS = {
+    "Succeeded": "succeeded in {}",
+    "Failed": "failed in {}",
+    "Unknown": "lost from sight in {}",
+    "InProgress": "in work in {}",
+}
 
 
 def resume(store: Store, arguments: Mapping[str, Any], settings: Settings, fleet: Fleet) -> Resumption:
@@ -57,12 +70,13 @@ def resume(store: Store, arguments: Mapping[str, Any], settings: Settings, fleet
             f"deploy_resume: goes on with the revision of {former.deployment_id}; leave deploy_revision out, or deploy "
             "it without deploy_resume"
         )
+    decisions = _decide(store, former, fleet)
     if former.limited:
         chosen = [name for name in fleet.limited_to or fleet.instances if name in set(former.order)]
         if not chosen:
             raise _nothing(f"{former.deployment_id} was limited to {', '.join(former.order)}, none of which is here")
         fleet = Fleet(fleet.instances, chosen)
-    instances = _left_to_do(store, former, fleet)
+    instances = [name for name in fleet.instances if decisions[name][0]]
     if not instances:
         triggering = (former.rollback_info or {}).get("rollback_triggering_deployment_id")
         back = triggering and former.creator == CREATOR
@@ -83,15 +97,27 @@ def resume(store: Store, arguments: Mapping[str, Any], settings: Settings, fleet
         update_outdated_instances_only=False,
         recorded={**again.recorded, **recorded},
     )
-    return Resumption(former, again, fleet, instances)
+    return Resumption(former, again, fleet, instances, {name: reason for name, (_left, reason) in decisions.items()})
 
 
-def _left_to_do(store: Store, former: Deployment, fleet: Fleet) -> list[str]:
-    succeeded = {target.target_id for target in get_targets(store, former.deployment_id, ["Succeeded"])}
-    # A former deployment to a part of the group says nothing of the others.
-    others = up_to_date_instances(store, former.deployment_id) - set(former.order)
-    names = fleet.limited_to if fleet.limited_to is not None else fleet.instances
-    return [name for name in names if name not in succeeded and (former.limited or name not in others)]
+def _decide(store: Store, former: Deployment, fleet: Fleet) -> dict[str, tuple[bool, str]]:
+    """Say of each instance of the group whether it is left to do, and why."""
+    identifier, chosen = former.deployment_id, set(fleet.chosen)
+    statuses = {target.target_id: target.status for target in get_targets(store, identifier)}
+    up_to_date = up_to_date_instances(store, identifier)
+
+    def decision(name: str) -> tuple[bool, str]:
+        if name not in chosen:
+            return False, LEFT_OUT
+        if name in statuses:
+            reason = _REASONS.get(statuses[name], "not reached by {}").format(identifier)
+            return statuses[name] != "Succeeded", reason
+        if former.limited:
+            # It says nothing of the others.
+            return False, f"{identifier} was limited to others"
+        return (False, RUNS_IT) if name in up_to_date else (True, "runs another revision or is not healthy")
+
+    return {name: decision(name) for name in fleet.instances}
 
 
 def _nothing(reason: str) -> PreflightError:

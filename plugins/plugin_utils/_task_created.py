@@ -6,18 +6,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._announcements import tell_left
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import resume_left, suspend_or_end
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import planned_deployment
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import (
-    Prepared,
-    fleet_of,
-    prepare,
-    record,
-)
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deployment import Prepared, prepare, record
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import Settings, settle
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import (
     DeploymentTask,
@@ -27,24 +21,21 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_t
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     Obstacle,
     audit,
-    get_group,
     leave_group_queue,
     wait_for_group,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, PreflightError
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._fleet_zones import with_zones
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import same_controller
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._groups import is_registered
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._intention import Intention, foresee, intend
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for_group
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import plan_of_preparation
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_check import would_create_text
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_deployment import (
     created_text,
     missed_rollback_text,
     waiting_text,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._restart import is_restart, restart
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._resume import resume
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._restart import is_restart
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocation import (
     Notes,
     deployment_of_place,
@@ -53,7 +44,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._role_invocat
     is_whole_role,
     make_room,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import missed_rollback, perhaps_running
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._rollback import missed_rollback
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import (
     configured_forks,
     delegation_problem,
@@ -154,20 +145,14 @@ def _create_in_turn(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
 
 def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
     store, task_vars = task.store, task.task_vars
-    fleet = fleet_of(settings.group, task_vars["groups"], task_vars["ansible_play_hosts_all"])
-    only, unfinished, asked = None, {}, settings.request_digest
+    asked = settings.request_digest
     if not task.check_mode:
         tell_left(store, settings.deployment_group_id)
         for problem in resume_left(store, settings.deployment_group_id, task.run):
             task.display.warning(problem)
         make_room(store, settings, task.run, task_vars, hosts_go_alone(task.action))
-    if task.arguments["resume"]:
-        resumption = resume(store, task.arguments, settings, fleet)
-        settings, fleet, only = resumption.settings, resumption.fleet, resumption.instances
-        unfinished = perhaps_running(store, resumption.former)
-    elif is_restart(settings.recorded):
-        settings = restart(store, settings)
-    fleet = with_zones(fleet, settings.config, task.action, task_vars)
+    intention = intend(store, task.arguments, settings, task.action, task_vars)
+    settings, fleet = intention.settings, intention.fleet
     headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
     prepared = prepare(
         store,
@@ -175,32 +160,34 @@ def _create_new(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
         fleet,
         headers,
         revision_folders(task_vars),
-        further=lambda findings: check_further(task, settings.recorded, only or fleet.chosen, findings),
+        further=lambda findings: check_further(task, settings.recorded, intention.chosen, findings),
     )
     if not is_registered(store, settings.application_name, prepared.revision.as_record()):
         require(store, "RegisterApplicationRevision", settings.application_name)
     for warning in prepared.warnings:
         task.display.warning(warning)
     if task.check_mode:
-        return _would_create(task, replace(prepared, fleet=replace(fleet, limited_to=only)) if only else prepared)
+        return _would_create(task, prepared, intention)
     # A further batch of the play asks for the same, and does not know the revision either.
     more: dict[str, Any] = {"request_digest": asked, "invocation": invocation_of(task.action)}
     more["in_play_of_user"] = is_whole_role(task.action)
-    deployment = record(store, prepared, task.run, only=only, more_options=more)
+    deployment = record(store, prepared, task.run, only=intention.only, more_options=more)
     suspend_or_end(store, deployment, task.run)
     task.display.display(created_text(deployment, store.location, configured_forks()))
     missed = missed_rollback(store, deployment)
     if missed is not None:
         task.display.warning(missed_rollback_text(missed, inventory_options()))
     created = created_result(store, deployment, changed=True)
-    created["plan"]["unfinished"] = {**unfinished, **created["plan"]["unfinished"]}
+    created["plan"]["unfinished"] = {**intention.unfinished, **created["plan"]["unfinished"]}
     return created
 
 
-def _would_create(task: DeploymentTask, prepared: Prepared) -> dict[str, Any]:
-    plan = plan_of_preparation(task.store, prepared, get_group(task.store, prepared.settings.deployment_group_id))
+def _would_create(task: DeploymentTask, prepared: Prepared, intention: Intention) -> dict[str, Any]:
+    _foreseen, plan = foresee(task.store, prepared, intention, task.run)
     restarts = is_restart(prepared.settings.recorded)
     task.display.display(would_create_text(prepared.revision.location, plan, restarts))
+    if intention.resumption:
+        task.display.display(f"  would go on with {intention.resumption.former.deployment_id}")
     for balancer in described(prepared.settings.recorded):
         task.display.display(f"  would block and allow traffic from {balancer}")
     planned = planned_deployment(prepared, plan["order"])

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import Any, cast
 
 from ansible import context
@@ -19,7 +20,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deplo
     Examined,
     Prepared,
     examine,
-    fleet_of,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import (
     DEFAULT_CONFIG,
@@ -27,9 +27,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_s
     settle,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_task import DeploymentTask, check_further
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_group, is_registered
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import is_registered
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, PreflightError
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._fleet_zones import with_zones
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._forecast import (
     ZoneOutlook,
     batches_of,
@@ -37,18 +36,21 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._forecast imp
     expected_seconds,
     outcome,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._foreseen_group import ForeseenGroup
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import (
+    DeploymentConfig,
     InstanceHealth,
     deployment_config,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import former_seconds
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._intention import Intention, foresee, intend
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for_group
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import plan_of_preparation
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import HEALTH
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_plan import plan_lines
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._restart import is_restart, restart
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._resume import LEFT_OUT, RUNS_IT
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._revision import Revision
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._run import group_of_play, revision_folders
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._zones import zones_of
 
@@ -72,26 +74,23 @@ def _planned(task: DeploymentTask) -> dict[str, Any]:
         settings.deployment_group_name,
         settings.deployment_group_id,
     )
-    fleet = fleet_of(settings.group, task.task_vars["groups"], task.task_vars["ansible_play_hosts_all"])
-    fleet = with_zones(fleet, settings.config, task.action, task.task_vars)
+    intention = intend(store, task.arguments, settings, task.action, task.task_vars)
+    settings, fleet = intention.settings, intention.fleet
     headers = {str(key): str(value) for key, value in task.arguments["revision_headers"].items()}
-    if is_restart(settings.recorded):
-        settings = restart(store, settings)
     examined = examine(
         store,
         settings,
         fleet,
         headers,
         revision_folders(task.task_vars),
-        further=lambda findings: check_further(task, settings.recorded, fleet.chosen, findings),
+        further=lambda findings: check_further(task, settings.recorded, intention.chosen, findings),
     )
     examined.findings.problems.extend(_denied(task, settings, examined))
-    recorded = get_group(store, settings.deployment_group_id)
     # Without a possible configuration there is an order all the same.
     possible = examined if examined.config else dataclasses.replace(examined, config=deployment_config(DEFAULT_CONFIG))
     # A plan needs no revision.
-    order = plan_of_preparation(store, cast(Prepared, possible), recorded)
-    outlook = {**_facts(examined, recorded, order), **_times(task, examined, order)}
+    recorded, order = foresee(store, _as_prepared(possible), intention, task.run)
+    outlook = {**_facts(examined, intention, recorded, order), **_times(task, examined, order)}
     expected = outlook.pop("expected_seconds")
     for instance in outlook["instances"]:
         instance["expected_seconds"] = expected.get(instance["target_id"])
@@ -105,8 +104,19 @@ def _planned(task: DeploymentTask) -> dict[str, Any]:
         "plan": {**order, "serial": [order["total"]]},
     }
     if examined.revision is not None:
-        result["planned_deployment"] = planned_deployment(cast(Prepared, possible), order["order"])
+        result["planned_deployment"] = planned_deployment(_as_prepared(possible), order["order"])
     return result
+
+
+def _as_prepared(examined: Examined) -> Prepared:
+    return Prepared(
+        examined.settings,
+        examined.fleet,
+        cast(Revision, examined.revision),
+        cast(DeploymentConfig, examined.config),
+        examined.appspec,
+        examined.findings.warnings,
+    )
 
 
 def _denied(task: DeploymentTask, settings: Settings, examined: Examined) -> list[str]:
@@ -122,8 +132,9 @@ def _denied(task: DeploymentTask, settings: Settings, examined: Examined) -> lis
     return []
 
 
-def _facts(examined: Examined, recorded: Group | None, order: dict[str, Any]) -> dict[str, Any]:
-    settings, known = examined.settings, recorded.instances if recorded else {}
+def _facts(examined: Examined, intention: Intention, foreseen: ForeseenGroup, order: dict[str, Any]) -> dict[str, Any]:
+    settings, known = examined.settings, foreseen.group.instances if foreseen.group else {}
+    reasons = _reasons(intention)
     health = {name: known.get(name, (None, "Unknown")) for name in examined.fleet.instances}
     limit = context.CLIARGS.get("subset")
     return {
@@ -131,6 +142,7 @@ def _facts(examined: Examined, recorded: Group | None, order: dict[str, Any]) ->
         "deployment_group_name": settings.deployment_group_name,
         "group": settings.group,
         "limit": limit if examined.fleet.limited_to is not None else None,
+        "resumed_deployment": _resumed(intention),
         "update_outdated_instances_only": settings.update_outdated_instances_only,
         "revision": examined.revision.as_record() if examined.revision else None,
         "deployment_config_name": examined.config.name if examined.config else None,
@@ -141,13 +153,41 @@ def _facts(examined: Examined, recorded: Group | None, order: dict[str, Any]) ->
         "healthy": sum(healthy is True for healthy, _revision in health.values()),
         "zones": _zones(examined, {name for name, (healthy, _revision) in health.items() if healthy is True}),
         "instances": [
-            {"target_id": name, "health": HEALTH[health[name][0]], "revision_health": health[name][1]}
+            {
+                "target_id": name,
+                "health": HEALTH[health[name][0]],
+                "revision_health": health[name][1],
+                "reason": reasons.get(name),
+            }
             for name in order["order"]
         ],
-        "left_out": [name for name in examined.fleet.instances if name not in set(order["order"])],
+        "left_out": [
+            {"target_id": name, "reason": reasons.get(name, RUNS_IT)}
+            for name in examined.fleet.instances
+            if name not in set(order["order"])
+        ],
         "problems": examined.findings.problems,
         "warnings": examined.findings.warnings,
     }
+
+
+def _reasons(intention: Intention) -> dict[str, str]:
+    """Return why instances are in the plan or not, where there is more to say than that it is for the whole group."""
+    if intention.resumption:
+        return intention.resumption.reasons
+    chosen = set(intention.chosen)
+    return {name: LEFT_OUT for name in intention.fleet.instances if name not in chosen}
+
+
+def _resumed(intention: Intention) -> dict[str, Any] | None:
+    """Return the deployment that would go on, with who runs it as long as that is active."""
+    if intention.resumption is None:
+        return None
+    former = intention.resumption.former
+    known = {"deployment_id": former.deployment_id, "status": former.status, "controller": None, "left": False}
+    if former.active:
+        known.update(controller=str(former.owner), left=is_dead(former.owner, former.heartbeat, time.time()))
+    return known
 
 
 def _zones(examined: Examined, healthy: set[str]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from support.local_fleet import LocalFleet
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import group_id_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     create_deployment,
+    get_targets,
     list_audit,
     list_deployments,
 )
@@ -88,3 +89,62 @@ def test_a_busy_group_and_an_impossible_configuration_are_told_with_all_else(
         "It cannot succeed.",
     ):
         assert text in planned.stdout, (text, str(planned))
+
+
+def test_the_plan_of_a_resume_is_what_the_resume_does(
+    controller: Controller, local_fleet: Callable[..., LocalFleet], tmp_path: Path
+) -> None:
+    fleet = local_fleet(4)
+    repaired = tmp_path / "repaired"
+    hook = f'[ -e {repaired} ] || case "$0" in */web2/*) exit 1;; esac'
+    application = Application(tmp_path / "application", "1", AfterInstall=hook).folder
+    of_group = {"deploy_group": "web", "deploy_config": "type=HOST_COUNT,value=3"}
+    failed = controller.playbook(
+        "agentless.codedeploy.deploy",
+        fleet.inventory(),
+        "--limit",
+        "web1,web2,web3",
+        deploy_revision=application,
+        **of_group,
+    )
+    assert failed.rc == 2, str(failed)
+    repaired.touch()
+    store = open_store(str(controller.store))
+    (former,) = list_deployments(store)
+    with store.transaction() as tx:
+        # As if its controller had been killed: only the instance itself knows that it had succeeded.
+        tx.execute("UPDATE targets SET status = 'Unknown' WHERE instance = 'web1'")
+        tx.execute("UPDATE deployments SET limited = FALSE")
+    resume = {"deploy_group": "web", "deploy_resume": True}
+    planned = controller.playbook(
+        PLAN, fleet.inventory(), plan_format="json", plan_path=tmp_path / "plan.json", **resume
+    )
+    assert planned.rc == 0, str(planned)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["resumedDeployment"]["deploymentId"] == former.deployment_id
+    why = {one["targetId"]: one["reason"] for one in plan["instances"]}
+    assert why == {
+        "web1": f"lost from sight in {former.deployment_id}",
+        "web2": f"failed in {former.deployment_id}",
+        "web3": f"not reached by {former.deployment_id}",
+        "web4": "runs another revision or is not healthy",
+    }
+    does = {name: one["plan"] for one in plan["plans"] for name in one["instances"]}
+    assert does["web1"]["warnings"] == [
+        f"{former.deployment_id} had succeeded here, by the instance's own event log: nothing would be run again"
+    ]
+    assert [hook["lifecycleEventName"] for hook in does["web2"]["hooks"]] == ["AfterInstall"]
+    assert len(list_deployments(store)) == 1
+
+    resumed = controller.playbook("agentless.codedeploy.deploy", fleet.inventory(), **resume)
+    assert resumed.rc == 0, str(resumed)
+    newest = list_deployments(store, limit=1)[0]
+    assert newest.order == list(why)
+    events = {
+        target.target_id: {event["status"] for event in target.lifecycle_events}
+        for target in get_targets(store, newest.deployment_id)
+    }
+    assert events == {name: {"Skipped" if name == "web1" else "Succeeded"} for name in why}
+    nothing = controller.playbook(PLAN, fleet.inventory(), **resume)
+    assert nothing.rc == 2, str(nothing)
+    assert f"there is nothing to resume: everything runs the revision of {newest.deployment_id}" in nothing.stdout

@@ -21,8 +21,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._create_deplo
     fleet_of,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import settle
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import create_deployment, get_group
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import create_deployment, current_owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._foreseen_group import foresee_group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health import deployment_config
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._plan import plan_of_preparation
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._preflight import (
@@ -129,7 +130,7 @@ def test_a_plan_leaves_out_the_same_instances_as_the_deployment(store: Store, nu
         {},
         [],
     )
-    plan = plan_of_preparation(store, prepared, get_group(store, GROUP_ID))
+    plan = plan_of_preparation(prepared, foresee_group(store, GROUP_ID, recorded, current_owner()))
     created = create_deployment(store, request("abcd", number=number, update_outdated_instances_only=True))
     assert plan["order"] == created.order
     assert len(plan["order"]) == {1: 4, 2: 1, 3: 4}[number]

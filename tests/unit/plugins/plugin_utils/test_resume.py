@@ -41,7 +41,15 @@ def test_what_failed_was_not_reached_or_is_outdated(store: Store) -> None:
     assert found.settings.recorded["resumed_deployment_id"] == failed.deployment_id
     assert found.instances == ["b", "c", "d", "e"]
     assert found.fleet.limited_to is None
-    assert resumed(store, "abcde", "ab").instances == ["b"]
+    assert found.reasons == {
+        "a": f"succeeded in {failed.deployment_id}",
+        "b": f"failed in {failed.deployment_id}",
+        "c": f"not reached by {failed.deployment_id}",
+        "d": f"not reached by {failed.deployment_id}",
+        "e": "runs another revision or is not healthy",
+    }
+    part = resumed(store, "abcde", "ab")
+    assert (part.instances, part.reasons["c"]) == (["b"], "--limit leaves it out")
     with pytest.raises(PreflightError, match="everything runs the revision of"):
         resumed(store, "abcde", "a")
 
@@ -53,7 +61,9 @@ def test_what_a_dead_controller_left(store: Store) -> None:
     ask_to_start(store, killed, "a")
     finish_instance(store, killed, "a", "Succeeded")
     ask_to_start(store, killed, "b")
-    assert resumed(store, "abc").instances == ["b", "c"]
+    found = resumed(store, "abc")
+    assert found.instances == ["b", "c"]
+    assert found.reasons["b"] == f"in work in {killed}"
 
 
 def test_one_that_was_resumed_and_has_failed_again(store: Store) -> None:
@@ -68,6 +78,7 @@ def test_a_limited_one_stays_limited(store: Store) -> None:
     found = resumed(store, "abcd")
     assert (found.former.deployment_id, found.instances) == (limited.deployment_id, ["b"])
     assert found.fleet.limited_to == ["a", "b"]
+    assert found.reasons["c"] == f"{limited.deployment_id} was limited to others"
     with pytest.raises(PreflightError, match="was limited to a, b, none of which is here"):
         resumed(store, "abcd", "cd")
 
