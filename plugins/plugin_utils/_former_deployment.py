@@ -123,7 +123,6 @@ class FormerDeployments:
         if former.deployment_id == self._deployment.deployment_id:
             raise busy
         self.reconcile(former)
-        self._go_on_unless_stopped(former)
 
     def reconcile(self, former: Deployment) -> FinishStatus | None:
         """Record the true result of a former deployment: its events go on without their controller.
@@ -169,6 +168,8 @@ class FormerDeployments:
             if number % HEARTBEAT_PAUSES == HEARTBEAT_PAUSES - 1:
                 heartbeat(self._store, self._deployment.deployment_id)
             time.sleep(PAUSE)
+        if number:
+            self._go_on_unless_stopped(former)
         return found.lines
 
     def _go_on_unless_stopped(self, former: Deployment) -> None:

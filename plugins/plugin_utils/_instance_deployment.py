@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -44,6 +46,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_ste
     skipped,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ledger import Decision
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment, FinishStatus
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_instance import event_line
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._secrets import address_secrets, hide
@@ -52,6 +55,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._traffic impo
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 2.0
+ALONE = "The controller was killed before it began."
 ENDED = ("Succeeded", "Failed", "Stopped")
 
 
@@ -86,7 +90,8 @@ class InstanceDeployment:
         # A connection to the record belongs to the thread that opened it.
         self._store_apart = open_store(store.location)
         self._steps = InstanceSteps(instance, self, traffic, self._without_scripts)
-        self._former = FormerDeployments(store, deployment, name, instance, self.stop_requested, self._say)
+        self._former = FormerDeployments(store, deployment, name, instance, self._must_not_begin, self._say)
+        self._main_process = os.getppid()
         instance.when_busy = self._wait_for
 
     def wait_for_turn(self) -> Decision:
@@ -94,6 +99,8 @@ class InstanceDeployment:
         pause = FIRST_PAUSE
         while True:
             self._look_at_alarms()
+            if self._is_alone():
+                return Decision("stop", ALONE)
             try:
                 decision = ask_to_start(self._store, self._deployment.deployment_id, self._name, self._coming)
             except InstanceNotPending as error:
@@ -145,6 +152,15 @@ class InstanceDeployment:
             message = self._put_back(message, untouched)
         self._finish(outcome["status"], outcome["events"], message, restored.get("status") == "Succeeded")
         return outcome
+
+    def _is_alone(self) -> bool:
+        """Tell whether the main process was killed, and left this one: what has not begun is then not to begin."""
+        return os.getppid() != self._main_process and is_dead(self._deployment.owner, math.inf, 0.0)
+
+    def _must_not_begin(self) -> bool:
+        if self._is_alone():
+            raise StoppedWhileWaiting(ALONE)
+        return self.stop_requested()
 
     def _wait_for(self, busy: InstanceBusy, parameters: dict[str, Any]) -> dict[str, Any]:
         """Wait for an earlier deployment that still runs on the instance; returns the parameters to go on with."""

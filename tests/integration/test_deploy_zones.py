@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
@@ -20,8 +21,10 @@ from support.aws_server import AwsServer
 from support.controller import Controller
 from support.local_fleet import LocalFleet
 from support.record import deployments, statuses
+from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_targets, list_deployments
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import process_start
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
 
 Fleets = Callable[..., LocalFleet]
@@ -168,4 +171,89 @@ def test_an_alarm_and_a_stop_while_it_bakes(
     assert (stopped.status, (stopped.error_information or {})["code"]) == ("Stopped", "MANUAL_STOP")
     assert [target.status for target in get_targets(store, stopped.deployment_id)] == ["Succeeded", "Skipped"]
     assert [installed_version(fleet.files(name)) for name in fleet.names] == ["2", "1"]
+    store.close()
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes that a process has started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(path.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(path.parent.name))
+    return found
+
+
+def test_killed_while_it_bakes(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
+    """What waits for the end of a zone's bake time begins nothing without its controller; a further run goes on."""
+    fleet = local_fleet(2)
+    for name, zone in zip(fleet.names, "ab", strict=True):
+        fleet.host_variables[name]["deploy_zone"] = zone
+    trace = tmp_path / "trace"
+    application(tmp_path / "revision", trace)
+    other = Application(tmp_path / "other", "2").folder
+    store = open_store(str(controller.store))
+    given = {
+        "deploy_group": "web",
+        "deploy_config": {
+            "deployment_config_name": "ZoneByZone",
+            "minimum_healthy_hosts": {"type": "HOST_COUNT", "value": 0},
+            "zonal_config": {"monitor_duration_in_seconds": 36000},
+        },
+    }
+
+    def killed(revision: Path) -> str:
+        """Deploy, and be killed while the first zone bakes and the second one waits for it; returns its id."""
+        arguments = controller.playbook_arguments(
+            "agentless.codedeploy.deploy", fleet.inventory(), **given, deploy_revision=revision
+        )
+        running = controller.start("ansible-playbook", *arguments)
+
+        def waits() -> bool:
+            with store.reading() as tx:
+                return bool(
+                    tx.rows(
+                        "SELECT 1 FROM deployments JOIN targets ON targets.deployment_id = deployments.deployment_id"
+                        " WHERE deployments.status = 'Baking' AND complete_time IS NULL AND targets.asked_time > 0"
+                        " AND targets.status = 'Pending'"
+                    )
+                )
+
+        wait_until(waits, "the second zone waits while the first one bakes", running)
+        workers = [(pid, process_start(pid)) for pid in children(running.pid)]
+        assert workers
+        running.kill()
+        running.communicate()
+        wait_until(lambda: all(process_start(pid) != start for pid, start in workers), "its processes have ended")
+        return list_deployments(store)[0].deployment_id
+
+    left = killed(tmp_path / "revision")
+    shown = controller.run("ansible-playbook", "agentless.codedeploy.status", "-e", f"deployment_id={left}")
+    assert "Baking" in shown.stdout and "left by its controller" in " ".join(shown.stdout.split()), str(shown)
+    assert trace.read_text().split() == ["web1"]
+    resumed = controller.playbook(
+        "agentless.codedeploy.deploy", fleet.inventory(), deploy_group="web", deploy_resume=True
+    )
+    assert resumed.rc == 0, str(resumed)
+    last, former = list_deployments(store)
+    assert (former.deployment_id, former.status) == (left, "Failed")
+    assert [target.status for target in get_targets(store, left)] == ["Succeeded", "Skipped"]
+    assert (last.status, last.order, last.options["resumed_deployment_id"]) == ("Succeeded", ["web2"], left)
+    assert trace.read_text().split() == ["web1", "web2"]
+    # Without resuming, the next deployment ends what was left in the same way.
+    left = killed(other)
+    config = {**ZONAL, "minimum_healthy_hosts": {"type": "HOST_COUNT", "value": 0}}
+    following = controller.playbook(
+        "agentless.codedeploy.deploy",
+        fleet.inventory(),
+        deploy_group="web",
+        deploy_revision=other,
+        deploy_config=config,
+    )
+    assert following.rc == 0, str(following)
+    assert f"{left} had been left by its controller" in following.stdout
+    last, former = list_deployments(store)[:2]
+    assert (former.deployment_id, former.status, last.status) == (left, "Failed", "Succeeded")
+    assert [target.status for target in get_targets(store, left)] == ["Succeeded", "Skipped"]
+    assert [installed_version(fleet.files(name)) for name in fleet.names] == ["2", "2"]
     store.close()
