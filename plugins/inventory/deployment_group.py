@@ -175,11 +175,11 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._ec2_instance
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_definition import (
-    SELECTIONS,
     GroupDefinition,
     public_aws,
     read_groups,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_settings import SELECTIONS
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_tags import tags_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._inventory_health import (
     GroupHealth,

@@ -23,6 +23,11 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._alarms impor
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._auto_scaling import ec2_options_problems
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AWS_ARGUMENTS, AwsSettings, is_aws_needed
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import InvalidInput, PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_settings import (
+    own_settings,
+    unknown_settings,
+    with_switches,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._input_rules import check_description, check_name
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._notifications import trigger_problems
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
@@ -86,10 +91,16 @@ def check_auto_rollback(configuration: Any) -> list[str]:
     events = configuration.get("events") or []
     if not isinstance(events, (list, tuple)):
         return ["deploy_auto_rollback_configuration: events must be a list"]
+    problems, known = [], f"the events are {', '.join(ROLLBACK_EVENTS)}"
     unknown = [str(event) for event in events if event not in ROLLBACK_EVENTS]
-    if not unknown:
-        return []
-    return [f"deploy_auto_rollback_configuration: {', '.join(unknown)}: the events are {', '.join(ROLLBACK_EVENTS)}"]
+    if unknown:
+        problems.append(f"{', '.join(unknown)}: {known}")
+    if configuration.get("enabled") and not events:
+        problems.append(f"InvalidAutoRollbackConfig: it is enabled and names no events; {known}")
+    strange = [str(name) for name in configuration if name not in ("enabled", "events")]
+    if strange:
+        problems.append(f"{', '.join(strange)}: it has enabled and events")
+    return [f"deploy_auto_rollback_configuration: {problem}" for problem in problems]
 
 
 def check_file_exists_behavior(value: Any) -> list[str]:
@@ -261,8 +272,9 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
     :param group: name of the Ansible group.
     :raises PreflightError: what is to be deployed names no revision.
     """
-    own: Mapping[str, Any] = (arguments.get("deployment_groups") or {}).get(group) or {}
-    chosen = {setting.name: setting.chosen(arguments, own) for setting in SETTINGS}
+    types = {setting.group_setting or setting.name: setting.type for setting in SETTINGS}
+    own = own_settings(arguments.get("deployment_groups"), group, types)
+    chosen = {setting.name: with_switches(setting.name, setting.chosen(arguments, own)) for setting in SETTINGS}
     application = str(chosen["application_name"] or group)
     name = str(own.get("deployment_group_name") or group)
     effective = {**own, **{name: value for name, value in chosen.items() if value is not None}}
@@ -291,7 +303,10 @@ def settle(arguments: Mapping[str, Any], group: str) -> Settings:
         description=arguments.get("description"),
         rollout=str(arguments.get("rollout") or "window"),
         event_options={name: chosen[name] for name in EVENT_OPTIONS if chosen[name] is not None},
-        not_supported=[name for name in NOT_SUPPORTED_AND_NEEDED + NOT_SUPPORTED if effective.get(name)],
+        not_supported=[
+            *(name for name in NOT_SUPPORTED_AND_NEEDED + NOT_SUPPORTED if effective.get(name)),
+            *unknown_settings(own, [*types, *(setting.name for setting in SETTINGS)]),
+        ],
         automatic_rollback=bool(arguments.get("automatic_rollback")),
         recorded={**recorded, "aws": aws} if aws else recorded,
         secrets=secrets_of(arguments),

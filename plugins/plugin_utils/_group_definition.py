@@ -16,6 +16,7 @@ from ansible.module_utils.common.dict_transformations import camel_dict_to_snake
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._aws import AWS_ARGUMENTS, SECRET
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import SETTINGS, group_id_of
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import CodeDeployError, InvalidInput
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_settings import unknown_settings
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_tags import TagSelection, read_selection
 
 NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,100}")
@@ -26,28 +27,6 @@ LIMITS: tuple[tuple[tuple[str, ...], int, str], ...] = (
     (("load_balancer_info", "target_group_info_list"), 10, "InvalidLoadBalancerInfo"),
     (("trigger_configurations",), 10, "TriggerTargetsLimitExceeded"),
     (("alarm_configuration", "alarms"), 50, "AlarmsLimitExceeded"),
-)
-SELECTIONS = (
-    "ec2_tag_filters",
-    "ec2_tag_set",
-    "on_premises_instance_tag_filters",
-    "on_premises_tag_set",
-    "auto_scaling_groups",
-)
-# What GetDeploymentGroup returns, and nothing here reads; a group that was exported has it.
-RETURNED = (
-    "blue_green_deployment_configuration",
-    "compute_platform",
-    "deployment_group_name",
-    "deployment_style",
-    "ecs_services",
-    "last_attempted_deployment",
-    "last_successful_deployment",
-    "outdated_instances_strategy",
-    "service_role_arn",
-    "tags",
-    "target_revision",
-    "termination_hook_enabled",
 )
 
 
@@ -125,7 +104,7 @@ def _read(application_name: str | None, definition: Mapping[str, Any]) -> GroupD
     settings["auto_scaling_groups"] = [_scaling_group(one) for one in settings.get("auto_scaling_groups") or []]
     aws = {option: settings.pop(name) for name, option in _aws_names().items() if name in settings}
     regions = settings.pop("regions", None)
-    known = {name for setting in SETTINGS for name in (setting.name, setting.group_setting)}
+    known = [name for setting in SETTINGS for name in (setting.name, setting.group_setting) if name]
     return GroupDefinition(
         name=ansible_name(settings["application_name"], settings["deployment_group_name"]),
         settings={name: value for name, value in settings.items() if value not in (None, [], {})},
@@ -136,7 +115,7 @@ def _read(application_name: str | None, definition: Mapping[str, Any]) -> GroupD
         auto_scaling_groups=tuple(settings["auto_scaling_groups"]),
         aws={name: value for name, value in aws.items() if value is not None},
         regions=regions if regions is None else [str(region) for region in regions],
-        unknown=sorted(set(settings) - known - set(SELECTIONS) - set(RETURNED)),
+        unknown=sorted(unknown_settings(settings, known)),
     )
 
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import (
     SETTINGS,
+    Settings,
     arguments_of_settings,
     group_id_of,
     settle,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
 
 
 def test_defaults() -> None:
@@ -98,3 +102,47 @@ def test_what_the_record_would_refuse_is_a_problem() -> None:
     found = settle({**arguments, "deployment_groups": {"web": {"deployment_group_name": "a/b"}}}, "web").problems()
     codes = [problem.partition(":")[0] for problem in found]
     assert codes == ["InvalidApplicationName", "InvalidDeploymentGroupName", "DescriptionTooLong"]
+
+
+def of_group(**own: object) -> Settings:
+    return settle({"deployment_groups": {"web": own}}, "web")
+
+
+def test_settings_of_a_group_get_their_types() -> None:
+    # A variable that is a template gives a text in older versions of Ansible.
+    settings = of_group(ignore_application_stop_failures="False", update_outdated_instances_only="yes")
+    assert (settings.ignore_application_stop_failures, settings.update_outdated_instances_only) == (False, True)
+    with pytest.raises(PreflightError, match="the group web: argument 'auto_rollback_configuration' is of type"):
+        of_group(auto_rollback_configuration="DEPLOYMENT_FAILURE")
+    with pytest.raises(PreflightError, match="the group web must be a mapping of settings, not 'HollowWeb'"):
+        settle({"deployment_groups": {"web": "HollowWeb"}}, "web")
+
+
+def test_names_that_are_no_settings_of_a_group_are_told() -> None:
+    settings = of_group(deployment_config_nam="HalfAtATime", applicationName="HollowWeb", tags=[], owner="ada")
+    assert settings.not_supported == [
+        "deployment_config_nam (deployment_config_name?)",
+        "applicationName (application_name?)",
+        "owner",
+    ]
+
+
+@pytest.mark.parametrize(("switch", "value"), [("false", False), ("true", True)])
+def test_switches_that_are_texts(switch: str, value: bool) -> None:
+    # As deploy_auto_rollback_configuration="enabled=false" on the command line gives them.
+    settings = settle({"auto_rollback_configuration": {"enabled": switch}}, "web")
+    assert settings.recorded["auto_rollback_configuration"] == {"enabled": value}
+    with pytest.raises(PreflightError, match="deploy_alarm_configuration: .*'perhaps'"):
+        settle({"alarm_configuration": {"enabled": "perhaps"}}, "web")
+
+
+@pytest.mark.parametrize(
+    ("configuration", "problem"),
+    [
+        ({"enabled": True}, "InvalidAutoRollbackConfig: it is enabled and names no events"),
+        ({"enable": False, "events": ["DEPLOYMENT_FAILURE"]}, "enable: it has enabled and events"),
+    ],
+)
+def test_auto_rollback_that_does_not_say_what_is_meant(configuration: dict[str, object], problem: str) -> None:
+    (found,) = settle({"auto_rollback_configuration": configuration}, "web").problems()
+    assert found.startswith(f"deploy_auto_rollback_configuration: {problem}")

@@ -74,7 +74,7 @@ def test_names_for_ansible():
 
 def test_a_setting_that_nothing_reads_is_told():
     (group,) = read_groups("HollowWeb", [{**PRODUCTION, "ec2_tag_filter": [{"key": "App"}]}])
-    assert group.unknown == ["ec2_tag_filter"]
+    assert group.unknown == ["ec2_tag_filter (ec2_tag_filters?)"]
 
 
 @pytest.mark.parametrize(
