@@ -15,25 +15,9 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._bundle_reade
     BundleContents,
     BundleError,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import LIFECYCLE_EVENTS
 
 EVENT_SECONDS = 3600
-IN_PLACE_EVENTS = (
-    "ApplicationStop",
-    "DownloadBundle",
-    "BeforeInstall",
-    "Install",
-    "AfterInstall",
-    "ApplicationStart",
-    "ValidateService",
-)
-TRAFFIC_EVENTS = (
-    "BeforeBlockTraffic",
-    "BlockTraffic",
-    "AfterBlockTraffic",
-    "BeforeAllowTraffic",
-    "AllowTraffic",
-    "AfterAllowTraffic",
-)
 RESERVED_EVENTS = ("DownloadBundle", "Install", "BlockTraffic", "AllowTraffic")
 
 
@@ -56,9 +40,7 @@ def lifecycle_events(load_balanced: bool = False) -> list[str]:
 
     The traffic events exist only in deployment groups with a load balancer (User Guide, hook availability).
     """
-    if not load_balanced:
-        return list(IN_PLACE_EVENTS)
-    return [*TRAFFIC_EVENTS[:3], *IN_PLACE_EVENTS, *TRAFFIC_EVENTS[3:]]
+    return [event for event in LIFECYCLE_EVENTS if load_balanced or not event.endswith("Traffic")]
 
 
 def check_appspec_file(contents: BundleContents, appspec_filename: str | None) -> list[str]:
@@ -98,7 +80,7 @@ def _check_event(
     if event in RESERVED_EVENTS:
         findings.warnings.append(f"{key}: no scripts can be run in {event}; these are ignored")
         return
-    if event not in IN_PLACE_EVENTS + TRAFFIC_EVENTS:
+    if event not in LIFECYCLE_EVENTS:
         findings.warnings.append(f"{key}: CodeDeploy has no lifecycle event of this name; its scripts are never run")
         return
     seconds = sum(script["timeout"] for script in scripts)
