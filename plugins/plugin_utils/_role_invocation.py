@@ -22,10 +22,12 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_s
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
     active_deployment,
     conclude,
+    get_deployment,
+    get_target,
     get_targets,
     list_deployments,
 )
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import PreflightError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._errors import DoesNotExist, PreflightError
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._group_queue import same_controller
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import Owner
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import Deployment
@@ -83,10 +85,16 @@ def deployment_of_place(
         wanted = (invocation, settings.request_digest)
         if (deployment.options.get("invocation"), deployment.options.get("request_digest")) != wanted:
             continue
-        targets = {target.target_id: target for target in get_targets(store, deployment.deployment_id)}
-        if instance not in targets or targets[instance].start_time is None:
-            return deployment
+        if not _was_started(store, deployment.deployment_id, instance):
+            return get_deployment(store, deployment.deployment_id)
     return None
+
+
+def _was_started(store: Store, deployment_id: str, instance: str) -> bool:
+    try:
+        return get_target(store, deployment_id, instance).start_time is not None
+    except DoesNotExist:
+        return False
 
 
 def deployment_of_task(store: Store, registered: Deployment | None, run: Owner, invocation: str) -> Deployment | None:
@@ -97,7 +105,7 @@ def deployment_of_task(store: Store, registered: Deployment | None, run: Owner, 
     """
     if registered is not None and (registered.owner, registered.options.get("invocation")) == (run, invocation):
         return registered
-    for deployment in list_deployments(store):
+    for deployment in list_deployments(store, with_order=False):
         if (deployment.owner, deployment.options.get("invocation")) == (run, invocation):
             return deployment
     return None
@@ -134,7 +142,9 @@ def make_room(store: Store, settings: Settings, run: Owner, task_vars: dict[str,
 
 
 def _deployments_of_play(store: Store, settings: Settings, run: Owner) -> list[Deployment]:
-    newest = list_deployments(store, deployment_group_id=settings.deployment_group_id, limit=LOOK_BACK)
+    newest = list_deployments(
+        store, deployment_group_id=settings.deployment_group_id, limit=LOOK_BACK, with_order=False
+    )
     return [deployment for deployment in reversed(newest) if deployment.owner == run]
 
 
