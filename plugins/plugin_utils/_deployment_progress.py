@@ -152,19 +152,6 @@ def finish_instance(
         return status_now
 
 
-def reconcile(
-    store: Store,
-    deployment_id: str,
-    instance: str,
-    status: FinishStatus,
-    events: t.Sequence[t.Mapping[str, t.Any]] = (),
-    message: str | None = None,
-    hooks: t.Mapping[str, int] | None = None,
-) -> str:
-    """Record what an instance's own event log says of a deployment whose controller died; see finish_instance()."""
-    return finish_instance(store, deployment_id, instance, status, events, message, hooks)
-
-
 @run_again_if_undone
 def heartbeat(store: Store, deployment_id: str) -> None:
     """Show that the deployment's controller lives; to be called while an instance works for long without an event."""

@@ -19,7 +19,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_p
     ask_to_start,
     finish_instance,
     heartbeat,
-    reconcile,
     record_event,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_queries import (
@@ -117,7 +116,6 @@ __all__ = [
     "list_groups",
     "list_revisions",
     "process_start",
-    "reconcile",
     "record_event",
     "stop_deployment",
     "stop_requested",

@@ -15,10 +15,10 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     Deployment,
     DoesNotExist,
     InstanceNotPending,
+    finish_instance,
     get_deployment,
     get_target,
     heartbeat,
-    reconcile,
     unfinished_deployments,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._event_follower import concluded_events
@@ -132,7 +132,7 @@ class FormerDeployments:
         """
         status, message, events, known = self._result(former, self._lines_when_ended(former))
         try:
-            reconcile(self._store, former.deployment_id, self._name, status, events, message=message)
+            finish_instance(self._store, former.deployment_id, self._name, status, events, message=message)
         except InstanceNotPending:
             # Recorded as failed when it was lost from sight; that has decided the deployment.
             return status if known else None

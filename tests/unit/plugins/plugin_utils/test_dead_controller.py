@@ -34,7 +34,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     hooks_of,
     list_audit,
     process_start,
-    reconcile,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import HEARTBEAT_LIMIT
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import Store
@@ -116,7 +115,7 @@ def test_a_killed_controller_leaves_a_whole_record(
 
 def test_reconciled_before_it_is_abandoned(store: Store) -> None:
     killed = kill_at("first finished", store)
-    assert reconcile(store, killed, "b", "Succeeded", [install_event()], "From the event log.", {}) == "InProgress"
+    assert finish_instance(store, killed, "b", "Succeeded", [install_event()], "By its log.", {}) == "InProgress"
     ended = abandon(store, killed, current_owner())
     assert (ended.status, ended.error_information["code"]) == ("Failed", "INTERNAL_ERROR")
     assert "controller that ran the deployment ended before it did" in ended.error_information["message"]
@@ -131,16 +130,16 @@ def test_reconciled_after_the_next_deployment_was_created(store: Store) -> None:
     killed = kill_at("started", store)
     create_deployment(store, request("abcd", "HalfAtATime", 3))
     assert (
-        reconcile(store, killed, "a", "Succeeded", [install_event()], "From the event log.", {"ApplicationStop": 1})
+        finish_instance(store, killed, "a", "Succeeded", [install_event()], "By its log.", {"ApplicationStop": 1})
         == "Failed"
     )
-    assert reconcile(store, killed, "b", "Failed", [install_event("Failed")]) == "Failed"
+    assert finish_instance(store, killed, "b", "Failed", [install_event("Failed")]) == "Failed"
     assert get_deployment(store, killed).deployment_overview["Succeeded"] == 1
-    assert get_target(store, killed, "a").message == "From the event log."
+    assert get_target(store, killed, "a").message == "By its log."
     group = get_group(store, GROUP_ID)
     assert (group.instances["a"][0], group.instances["b"][0]) == (True, False)
     with pytest.raises(InstanceNotPending):
-        reconcile(store, killed, "c", "Succeeded")
+        finish_instance(store, killed, "c", "Succeeded")
 
 
 def test_what_a_lost_instance_runs_is_not_known_any_more(store: Store) -> None:
@@ -152,7 +151,7 @@ def test_what_a_lost_instance_runs_is_not_known_any_more(store: Store) -> None:
     assert hooks_of(store, GROUP_ID, "a") == {"ApplicationStop": 1}
     abandon(store, killed, current_owner())
     assert [hooks_of(store, GROUP_ID, name) for name in "abcd"] == [None, None, *[{"ApplicationStop": 1}] * 2]
-    reconcile(store, killed, "a", "Failed", [install_event("Failed")], hooks={"ApplicationStop": 1})
+    finish_instance(store, killed, "a", "Failed", [install_event("Failed")], hooks={"ApplicationStop": 1})
     assert hooks_of(store, GROUP_ID, "a") == {"ApplicationStop": 1}
 
 
@@ -163,7 +162,7 @@ def test_a_late_result_does_not_overwrite_what_a_later_deployment_knows(store: S
         assert ask_to_start(store, following, name).action == "go"
         finish_instance(store, following, name, "Failed", [])
     assert get_deployment(store, following).status == "Failed"
-    reconcile(store, killed, "a", "Succeeded", [install_event()], hooks={"ApplicationStop": 1})
+    finish_instance(store, killed, "a", "Succeeded", [install_event()], hooks={"ApplicationStop": 1})
     assert get_group(store, GROUP_ID).instances["a"] == (False, "Unknown")
 
 
