@@ -104,8 +104,8 @@ class FormerDeployments:
 
     def _nothing_to_do(self, former: Deployment, status: FinishStatus) -> bool:
         deployment = self._deployment
-        same = revision_identity(former.revision) == revision_identity(deployment.revision)
-        return bool(deployment.options.get("resumed_deployment_id") and same and status == "Succeeded")
+        done = status == "Succeeded" and _did_the_same(former, deployment)
+        return bool(done and deployment.options.get("resumed_deployment_id"))
 
     def wait_until_free(self, busy: InstanceBusy) -> None:
         """Wait for a deployment that the instance named in place of starting the events.
@@ -177,6 +177,12 @@ class FormerDeployments:
             raise StoppedWhileWaiting(
                 f"The deployment was stopped while it waited for the events of {former.deployment_id}."
             )
+
+
+def _did_the_same(former: Deployment, deployment: Deployment) -> bool:
+    """Say whether two deployments are of the same revision and both install it, or both restart it."""
+    modes = {one.options.get("deployment_mode") for one in (former, deployment)}
+    return len(modes) == 1 and revision_identity(former.revision) == revision_identity(deployment.revision)
 
 
 def _with_traffic(

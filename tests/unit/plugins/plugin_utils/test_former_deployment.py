@@ -35,11 +35,18 @@ def in_s3(key: str) -> dict[str, Any]:
     return {"revision_type": "S3", "s3_location": location, "bundle": {"e_tag": f"of {key}-9"}}
 
 
-@pytest.mark.parametrize(("key", "nothing_to_do"), [("1.zip", True), ("2.zip", False)])
-def test_only_the_same_revision_counts_as_deployed_before(store: Store, key: str, nothing_to_do: bool) -> None:
+@pytest.mark.parametrize(
+    ("key", "options", "nothing_to_do"),
+    [("1.zip", {}, True), ("2.zip", {}, False), ("1.zip", {"deployment_mode": "RESTART"}, False)],
+)
+def test_only_the_same_counts_as_done_before(
+    store: Store, key: str, options: dict[str, Any], nothing_to_do: bool
+) -> None:
     killed = create_deployment(store, replace(request("a", owner=GONE), revision=in_s3("1.zip")))
     ask_to_start(store, killed.deployment_id, "a")
-    again = replace(request("a", options={"resumed_deployment_id": killed.deployment_id}), revision=in_s3(key))
+    again = replace(
+        request("a", options={"resumed_deployment_id": killed.deployment_id, **options}), revision=in_s3(key)
+    )
     deployment = create_deployment(store, again)
     said: list[str] = []
     instance = cast(Instance, EndedInstance())
