@@ -118,7 +118,7 @@ class Deployment:
     order: list[str]
     owner: Owner
     heartbeat: float
-    read_time: float
+    read_time: float = field(compare=False)
     zones: list[Zone] = field(default_factory=list)
     zone_instances: dict[str, int] = field(default_factory=dict)
     abandoned: Abandoned | None = None
