@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
@@ -47,7 +47,7 @@ def check_role_variables(action: ActionBase, task_vars: Mapping[str, Any], findi
 def role_options() -> dict[str, Any]:
     """Return the role's variables as its C(meta/argument_specs.yml) has them."""
     path = Path(__file__).parents[2] / "roles" / "deploy" / "meta" / "argument_specs.yml"
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
+    return dict(yaml_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
 
 
 def wrong_types(options: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
