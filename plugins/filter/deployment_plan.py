@@ -52,8 +52,9 @@ def _registered_plan(hosts: list[str], hostvars: Any, name: str) -> Mapping[str,
     for host in hosts:
         if host in hostvars:
             created = hostvars[host].get(name)
-            if created and created.get("plan"):
-                return created["plan"]
+            if created:
+                # All hosts have the same: the play registers it once.
+                return created.get("plan") or {}
     return {}
 
 
