@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
+APART = re.compile(r"[\s,]")
 LISTINGS = ("syntax", "listhosts", "listtasks", "listtags")
 NOBODY = ["deploy_group_is_not_set"]
 # Matches no host, without the warning that a name which is not in the inventory gives.
@@ -37,6 +39,7 @@ def deployment_plan(
         if any(context.CLIARGS.get(listing) for listing in LISTINGS):
             return {"hosts": NOBODY, "serial": [1]}
         raise AnsibleFilterError(_complaint(name, groups))
+    _check_names(name, hosts)
     _check_limit(name, groups)
     plan = _registered_plan(hosts, hostvars or {}, created)
     members = set(hosts)
@@ -72,6 +75,16 @@ def _check_limit(group: str, groups: Mapping[str, list[str]]) -> None:
     if not inventory.get_hosts(group):
         raise AnsibleFilterError(
             f"--limit {limit} leaves no host of the group {group}; limit to some of its hosts, or not"
+        )
+
+
+def _check_names(group: str, hosts: list[str]) -> None:
+    """Refuse names that a play's hosts cannot list: Ansible would take them apart, and leave the host out."""
+    apart = [host for host in hosts if APART.search(host)]
+    if apart:
+        raise AnsibleFilterError(
+            f"deploy_group: in the group {group} the name of {', '.join(map(repr, apart))} has a blank or a comma; "
+            "give the host another name, and this one as its ansible_host"
         )
 
 

@@ -48,3 +48,8 @@ def test_a_large_group_is_looked_through_once() -> None:
 def test_no_such_group(group: str, message: str) -> None:
     with pytest.raises(AnsibleFilterError, match=message):
         deployment_plan(group, GROUPS)
+
+
+def test_names_that_a_play_cannot_list() -> None:
+    with pytest.raises(AnsibleFilterError, match="in the group web the name of 'a b', 'c,d' has a blank or a comma"):
+        deployment_plan("web", {"web": ["a b", "c,d", "e-f.example.com", "fe80::1"]})
