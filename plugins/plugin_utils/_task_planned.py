@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from typing import Any, cast
 
 from ansible import context
@@ -44,7 +43,6 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._health impor
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._history import former_seconds
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._intention import Intention, foresee, intend
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._owner import is_dead
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._permission import require, require_for_group
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report import write_report
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._report_json import HEALTH
@@ -134,7 +132,7 @@ def _denied(task: DeploymentTask, settings: Settings, examined: Examined) -> lis
 
 def _facts(examined: Examined, intention: Intention, foreseen: ForeseenGroup, order: dict[str, Any]) -> dict[str, Any]:
     settings, known = examined.settings, foreseen.group.instances if foreseen.group else {}
-    reasons = _reasons(intention)
+    reasons, taking_part = _reasons(intention), set(order["order"])
     health = {name: known.get(name, (None, "Unknown")) for name in examined.fleet.instances}
     limit = context.CLIARGS.get("subset")
     return {
@@ -164,7 +162,7 @@ def _facts(examined: Examined, intention: Intention, foreseen: ForeseenGroup, or
         "left_out": [
             {"target_id": name, "reason": reasons.get(name, RUNS_IT)}
             for name in examined.fleet.instances
-            if name not in set(order["order"])
+            if name not in taking_part
         ],
         "problems": examined.findings.problems,
         "warnings": examined.findings.warnings,
@@ -186,7 +184,7 @@ def _resumed(intention: Intention) -> dict[str, Any] | None:
     former = intention.resumption.former
     known = {"deployment_id": former.deployment_id, "status": former.status, "controller": None, "left": False}
     if former.active:
-        known.update(controller=str(former.owner), left=is_dead(former.owner, former.heartbeat, time.time()))
+        known.update(controller=str(former.owner), left=former.controller_gone)
     return known
 
 
