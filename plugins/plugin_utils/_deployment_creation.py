@@ -104,7 +104,8 @@ def _check(request: DeploymentRequest) -> None:
         raise NoInstances(f"The deployment group {request.deployment_group_name!r} has no instances.")
     for part in (request.limited_to, request.only):
         if part is not None and not set(part) & set(request.instances):
-            raise NoInstances(f"None of {', '.join(part) or 'no hosts'} is in group {request.deployment_group_name!r}.")
+            named = f"none of {', '.join(part)} is in it" if part else "no host of it is left"
+            raise NoInstances(f"Deployment group {request.deployment_group_name!r}: {named}.")
 
 
 def _create(tx: Transaction, request: DeploymentRequest, minimum: int, zones: list[Zone]) -> Deployment:
@@ -270,9 +271,9 @@ def _note_use(tx: Transaction, request: DeploymentRequest, deployment_id: str, r
 
 def _audited(request: DeploymentRequest) -> JSONObject:
     parameters = dataclasses.asdict(request)
-    del parameters["owner"]
+    # What grows with the fleet, a parsed AppSpec and the like are in the deployment's own rows.
+    del parameters["owner"], parameters["zone_of"]
     parameters["instances"] = len(request.instances)
-    # A parsed AppSpec and the like are in the deployment's own row.
     options = request.options.items()
     parameters["options"] = {name: value for name, value in options if not isinstance(value, (dict, list))}
     return parameters

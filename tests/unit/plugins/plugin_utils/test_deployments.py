@@ -202,6 +202,19 @@ def test_what_cannot_be_deployed_leaves_only_an_audit_row(
     assert [entry.result["error_code"] for entry in list_audit(store)] == [code]
 
 
+def test_what_the_audit_trail_has_of_a_creation_does_not_grow_with_the_zones(store: Store) -> None:
+    create_deployment(store, request("abc", zone_of=dict.fromkeys("abc", "1"), zone_order=["1"]))
+    (entry,) = list_audit(store)
+    assert (entry.parameters["instances"], entry.parameters["zone_order"]) == (3, ["1"])
+    assert "zone_of" not in entry.parameters
+
+
+@pytest.mark.parametrize(("limited_to", "said"), [([], "no host of it is left"), (["z"], "none of z is in it")])
+def test_a_limit_that_leaves_nothing(store: Store, limited_to: list[str], said: str) -> None:
+    with pytest.raises(NoInstances, match=f"Deployment group 'production': {said}"):
+        create_deployment(store, request("abc", limited_to=limited_to))
+
+
 def test_one_active_deployment_per_group(store: Store) -> None:
     first = create_deployment(store, request("ab"))
     with pytest.raises(ActiveDeployment, match=f"production.*{first.deployment_id}.*{first.owner.user}") as caught:
