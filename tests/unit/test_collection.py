@@ -192,3 +192,12 @@ def test_files_do_not_hold(what):
             continue
         found += [f"{path}: {match.group()}" for match in NEVER[what].finditer(text)]
     assert found == []
+
+
+@pytest.mark.parametrize("path", tracked("playbooks/*.yml"), ids=str)
+def test_plays_for_several_hosts_say_what_could_be_configured_otherwise(path: Path) -> None:
+    # With strategy free, what is to run once would run for each host; with any_errors_fatal a run would fail whose
+    # deployment has succeeded.
+    for play in loaded(path):
+        if "hosts" in play and play["hosts"] != "localhost":
+            assert (play["strategy"], play["any_errors_fatal"]) == ("ansible.builtin.linear", False), play["name"]
