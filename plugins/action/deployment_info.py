@@ -125,12 +125,13 @@ def _deployment(store: Store, arguments: dict[str, Any]) -> Answer:
         targets = [get_target(store, deployment_id, instance)]
     else:
         targets = get_targets(store, deployment_id, arguments["target_statuses"])
+    events = deployment.options.get("lifecycle_events") or []
     if event:
-        targets = [_only(target, event) for target in targets]
+        targets, events = [_only(target, event) for target in targets], [name for name in events if name == event]
     data: dict[str, Any] = {
         "deployment_info": deployment_info(deployment),
         "deployment_group_id": deployment.deployment_group_id,
-        "deployment_targets": [deployment_target(target) for target in targets],
+        "deployment_targets": [deployment_target(target, events) for target in targets],
     }
     if arguments["logs"]:
         return data, log_lines(targets)

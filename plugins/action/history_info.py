@@ -64,7 +64,7 @@ def _export(store: Store, arguments: dict[str, Any]) -> dict[str, list[Any]]:
     filters: dict[str, Any] = {"application_name": application, "deployment_group_name": group}
     deployments = list(all_deployments(store, **filters, **time_range(arguments["create_time_range"])))
     targets = [
-        deployment_target(target)
+        deployment_target(target, deployment.options.get("lifecycle_events") or [])
         for deployment in (deployments if arguments["targets"] else ())
         for target in get_targets(store, deployment.deployment_id)
     ]

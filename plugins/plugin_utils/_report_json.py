@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._audit import AuditEntry
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._records import (
+    LIFECYCLE_EVENTS,
     Application,
     Deployment,
     Group,
@@ -42,14 +43,16 @@ DEPLOYMENT_FIELDS = (
     "file_exists_behavior",
 )
 # What the record keeps among a deployment's options.
-DEPLOYMENT_OPTIONS = ("auto_rollback_configuration", "load_balancer_info", "deployment_mode")
+DEPLOYMENT_OPTIONS = ("auto_rollback_configuration", "load_balancer_info", "deployment_mode", "ec2_deployment_options")
 GROUP_OPTIONS = (
     "auto_rollback_configuration",
     "load_balancer_info",
     "alarm_configuration",
     "trigger_configurations",
-    "auto_scaling_groups",
+    "ec2_deployment_options",
 )
+# The status of lifecycle events that are not recorded, by that of their instance; else they are Skipped.
+_NOT_RECORDED = {"Pending": "Pending", "InProgress": "Pending", "Ready": "Pending", "Unknown": "Unknown"}
 HEALTH = {True: "Healthy", False: "Unhealthy", None: "Unknown"}
 # Their keys are data and not names of fields.
 _KEYED_BY_DATA = ("deployment_overview",)
@@ -74,16 +77,29 @@ def deployment_style(options: Mapping[str, Any]) -> dict[str, str]:
     return {"deployment_type": "IN_PLACE", "deployment_option": option}
 
 
-def deployment_target(target: Target) -> dict[str, Any]:
-    """Return an instance of a deployment as C(GetDeploymentTarget) does (C(DeploymentTarget))."""
+def deployment_target(target: Target, lifecycle_events: Sequence[str] = ()) -> dict[str, Any]:
+    """Return an instance of a deployment as C(GetDeploymentTarget) does (C(DeploymentTarget)).
+
+    :param lifecycle_events: the deployment's; those that did not come yet, or did not come to the instance, are there
+        as well.
+    """
+    recorded = {event["lifecycle_event_name"] for event in target.lifecycle_events}
+    status = _NOT_RECORDED.get(target.status, "Skipped")
+    missing = [{"lifecycle_event_name": name, "status": status} for name in lifecycle_events if name not in recorded]
+    events = sorted([*target.lifecycle_events, *missing], key=_position)
     instance = {
         "deployment_id": target.deployment_id,
         "target_id": target.target_id,
         "status": target.status,
         "last_updated_at": target.last_updated_at,
-        "lifecycle_events": [_lifecycle_event(event) for event in target.lifecycle_events],
+        "lifecycle_events": [_lifecycle_event(event) for event in events],
     }
     return {"deployment_target_type": "InstanceTarget", "instance_target": instance}
+
+
+def _position(event: Mapping[str, Any]) -> int:
+    name = event["lifecycle_event_name"]
+    return LIFECYCLE_EVENTS.index(name) if name in LIFECYCLE_EVENTS else len(LIFECYCLE_EVENTS)
 
 
 def _lifecycle_event(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +117,7 @@ def application_info(application: Application) -> dict[str, Any]:
 
 def deployment_group_info(group: Group) -> dict[str, Any]:
     """Return a group as C(GetDeploymentGroup) does (C(DeploymentGroupInfo)), with the health of its C(instances)."""
-    info = {
+    info: dict[str, Any] = {
         "application_name": group.application_name,
         "deployment_group_id": group.deployment_group_id,
         "deployment_group_name": group.deployment_group_name,
@@ -117,6 +133,9 @@ def deployment_group_info(group: Group) -> dict[str, Any]:
         ],
     }
     info.update({name: group.options[name] for name in GROUP_OPTIONS if group.options.get(name)})
+    scaling = group.options.get("auto_scaling_groups")
+    if scaling:
+        info["auto_scaling_groups"] = [one if isinstance(one, Mapping) else {"name": one} for one in scaling]
     return _without_nothing(info)
 
 

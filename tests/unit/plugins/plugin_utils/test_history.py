@@ -22,6 +22,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_deployment,
     get_group,
     get_target,
+    get_targets,
     list_applications,
     list_audit,
     list_deployments,
@@ -185,6 +186,32 @@ def test_the_shapes_are_the_api_s(store: Store, history: list[Deployment]) -> No
         "firstUsedTime",
         "lastUsedTime",
     }
+
+
+def test_an_instance_has_all_events_of_its_deployment(store: Store) -> None:
+    events = ["ApplicationStop", "Install", "ValidateService"]
+    identifier = create_deployment(
+        store, request("abc", "OneAtATime", options={"lifecycle_events": events})
+    ).deployment_id
+
+    def shown() -> list[list[str]]:
+        targets = [deployment_target(target, events)["instance_target"] for target in get_targets(store, identifier)]
+        assert all([event["lifecycle_event_name"] for event in one["lifecycle_events"]] == events for one in targets)
+        return [[event["status"] for event in one["lifecycle_events"]] for one in targets]
+
+    ask_to_start(store, identifier, "a")
+    assert shown() == [["Pending"] * 3] * 3
+    finish_instance(store, identifier, "a", "Failed", [install_event("Failed")])
+    assert shown() == [["Skipped", "Failed", "Skipped"], ["Skipped"] * 3, ["Skipped"] * 3]
+
+
+def test_auto_scaling_has_the_shape_of_the_api(store: Store) -> None:
+    ec2 = {"auto_scaling_group_processes_to_suspend": ["AZRebalance"]}
+    options = {"auto_scaling_groups": ["web", {"name": "more"}], "ec2_deployment_options": ec2}
+    made = deploy(store, request("a", options=options))
+    assert deployment_info(made)["ec2_deployment_options"] == ec2
+    (group,) = map(deployment_group_info, list_groups(store))
+    assert (group["ec2_deployment_options"], group["auto_scaling_groups"]) == (ec2, [{"name": "web"}, {"name": "more"}])
 
 
 def test_a_deployment_that_its_controller_left_says_so(store: Store) -> None:
