@@ -117,7 +117,7 @@ def prepare(
     examined = examine(store, settings, fleet, headers, folders, heed_alarms, further)
     findings, config, revision = examined.findings, examined.config, examined.revision
     if findings.problems or config is None or revision is None:
-        raise PreflightError(findings.report())
+        raise PreflightError(findings.report(), findings.problems)
     return Prepared(settings, fleet, revision, config, examined.appspec, findings.warnings)
 
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class CodeDeployError(Exception):
     """An operation was refused; nothing was changed.
@@ -60,4 +62,11 @@ class InstanceNotPending(CodeDeployError):
 
 
 class PreflightError(Exception):
-    """An operation cannot succeed; the message lists everything found, and nothing was touched."""
+    """An operation cannot succeed; the message lists everything found, and nothing was touched.
+
+    ``problems`` has the findings one by one, for a message of another kind.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = list(problems)

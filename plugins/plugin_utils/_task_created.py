@@ -19,6 +19,8 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_t
     created_result,
 )
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
+    ActiveDeployment,
+    GroupAwaited,
     Obstacle,
     audit,
     leave_group_queue,
@@ -111,15 +113,15 @@ def _create_or_join(task: DeploymentTask) -> dict[str, Any]:
         joined = deployment_of_place(task.store, settings, *place)
         if joined is None:
             if isinstance(error, PreflightError) and not task.check_mode:
-                _audit_refusal(task, settings, str(error))
+                _audit_refusal(task, settings, "PreflightFailed", str(error))
             raise
     return created_result(task.store, joined, changed=False)
 
 
-def _audit_refusal(task: DeploymentTask, settings: Settings, message: str) -> None:
+def _audit_refusal(task: DeploymentTask, settings: Settings, code: str, message: str) -> None:
     """Note what was refused before the record was asked, which notes its own refusals."""
     names = ("application_name", "deployment_group_name", "deployment_group_id", "file_exists_behavior", "description")
-    result = {"error_code": "PreflightFailed", "error_message": message}
+    result = {"error_code": code, "error_message": message}
     audit(task.store, task.run, "CreateDeployment", {name: getattr(settings, name) for name in names}, result)
 
 
@@ -135,7 +137,11 @@ def _create_in_turn(task: DeploymentTask, settings: Settings) -> dict[str, Any]:
             raise CodeDeployError(message, "DeploymentLimitExceeded")
         task.display.display(waiting_text(settings.deployment_group_name, obstacle))
 
-    wait_for_group(task.store, group_id, settings.deployment_group_name, task.run, seconds, tell)
+    try:
+        wait_for_group(task.store, group_id, settings.deployment_group_name, task.run, seconds, tell)
+    except (ActiveDeployment, GroupAwaited) as error:
+        _audit_refusal(task, settings, error.code, error.message)
+        raise
     try:
         # What was read before the wait is out of date after it.
         return _create_new(task, settings)

@@ -52,7 +52,9 @@ def roll_back_when_due(task: DeploymentTask) -> dict[str, Any]:
         deployment = roll_back(store, failed, settings, fleet, task.run)
         suspend_or_end(store, deployment, task.run)
     except (PreflightError, CodeDeployError) as error:
-        message = refuse_rollback(store, failed.deployment_id, str(error))
+        # Not the whole report of a preflight: it says that no instance was touched, which is true of the rollback only.
+        reason = "; ".join(error.problems if isinstance(error, PreflightError) else []) or str(error)
+        message = refuse_rollback(store, failed.deployment_id, reason)
         task.display.display(message, color="red")
         return {**result, "msg": message}
     task.display.display(created_text(deployment, store.location, configured_forks()))

@@ -94,7 +94,11 @@ def test_rollback_of_a_group_that_is_set_to(controller: Controller, local_fleet:
     Application(fails.folder, "3", AfterInstall="exit 1")
     result = controller.playbook(DEPLOY, fleet.inventory(), **variables)
     assert result.rc == 2
-    assert "is neither in this controller's cache nor, unchanged, where it was" in " ".join(result.stdout.split())
+    output = " ".join(result.stdout.split())
+    assert "cannot be rolled back: revision last_successful: the bundle of" in output
+    assert "is neither in this controller's cache nor, unchanged, where it was" in output
+    # That is true of the rollback and reads as if it were said of the deployment.
+    assert "no instance was touched" not in output
     assert len(deployments(controller)) == 3
     wrong = deploy(controller, fleet, fails.folder, deploy_auto_rollback_configuration={"events": ["FAILURE"]})
     assert "deploy_auto_rollback_configuration: FAILURE: the events are" in " ".join(wrong.stdout.split())

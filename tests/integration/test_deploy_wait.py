@@ -15,7 +15,7 @@ from support.record import deployments
 from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_settings import group_id_of
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import waiting_controllers
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import list_audit, waiting_controllers
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
 
 DEPLOY = "agentless.codedeploy.deploy"
@@ -43,6 +43,13 @@ def test_a_run_waits_its_turn_and_for_the_rollback(controller: Controller, local
     waits = {"deploy_group": "web", "deploy_revision": three.folder, "deploy_wait_for_group": 900}
     waiter = controller.start("ansible-playbook", *controller.playbook_arguments(DEPLOY, inventory, **waits))
     wait_until(lambda: waiting_controllers(store, group_id_of("web", "web")), "the second run waits", waiter)
+    impatient = controller.playbook(DEPLOY, inventory, **{**waits, "deploy_wait_for_group": 1})
+    assert impatient.rc == 2, str(impatient)
+    refused = [entry for entry in list_audit(store) if entry.result.get("error_code")]
+    assert [(entry.event_name, entry.result["error_code"]) for entry in refused] == [
+        ("CreateDeployment", "DeploymentLimitExceeded")
+    ]
+    assert refused[0].parameters["application_name"] == "web"
     store.close()
     release.touch()
     assert holder.communicate() is not None
