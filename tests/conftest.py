@@ -18,6 +18,7 @@ from support import light_hosts as light
 from support.aws_server import AwsServer
 from support.controller import Controller
 from support.local_fleet import LocalFleet
+from support.root_file_system import root_file_system
 
 collection_loader.register_collection()
 
@@ -102,15 +103,24 @@ def local_fleet(tmp_path: Path) -> Callable[..., LocalFleet]:
     return make
 
 
+@pytest.fixture(scope="session")
+def _root_of_light_hosts(checkout: Path) -> Path:
+    """Make what light hosts share, which takes a minute in a new checkout, outside what is a test's own time."""
+    cache = checkout / "build" / "light-hosts"
+    cache.mkdir(parents=True, exist_ok=True)
+    root_file_system(cache)
+    return cache
+
+
 @pytest.fixture
-def light_hosts(tmp_path: Path, checkout: Path) -> Iterator[Callable[[int], light.LightHosts]]:
+def light_hosts(tmp_path: Path, _root_of_light_hosts: Path) -> Iterator[Callable[[int], light.LightHosts]]:
     """Give ``light_hosts(count)``: new hosts reached over ssh, as of :class:`support.light_hosts.LightHosts`."""
     fleets: list[light.LightHosts] = []
 
     def make(count: int) -> light.LightHosts:
         directory = tmp_path / f"light-hosts{len(fleets)}"
         directory.mkdir()
-        fleets.append(light.LightHosts(count, checkout / "build" / "light-hosts", directory))
+        fleets.append(light.LightHosts(count, _root_of_light_hosts, directory))
         return fleets[-1]
 
     yield make

@@ -10,10 +10,10 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
+from support.waiting import wait_until
 
 PING = """
 - hosts: web
@@ -97,10 +97,7 @@ def test_light_hosts_end_with_a_killed_process(tmp_path, checkout):
         host = Path("/proc") / holder.stdout.readline().strip()
         assert (host / "root/etc/hostname").read_text() == "web1\n"
         holder.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 60
-    while host.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not host.exists()
+    wait_until(lambda: not host.exists(), "the host has ended")
 
 
 def test_local_fleet_runs_modules_and_can_be_unreachable(local_fleet, controller, tmp_path):
