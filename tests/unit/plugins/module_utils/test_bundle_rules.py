@@ -90,6 +90,7 @@ def test_setuid_bits_are_kept_or_refused(tmp_path: Path, mode: int) -> None:
 def test_a_setgid_folder_is_no_program(tmp_path: Path) -> None:
     path = tar(tmp_path / "bundle", ("folder", b""), mode=0o2755, type=tarfile.DIRTYPE)
     unpack("tar", path, str(tmp_path / "top"), Rules(reject_setuid=True))
+    assert stat.S_IMODE((tmp_path / "top" / "folder").stat().st_mode) == 0o2755
 
 
 def test_setuid_modes_of_an_appspec_are_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import (
     DeploymentRoot,
@@ -100,9 +101,13 @@ def test_a_second_deployment_is_refused_and_told_of_the_first(root: DeploymentRo
 def test_the_lock_ends_with_the_process_that_has_it(root: DeploymentRoot) -> None:
     pid = os.fork()
     if pid == 0:
-        root.lock("g", "deployment d-1")
-        os._exit(0)
-    os.waitpid(pid, 0)
+        status = 1
+        try:
+            root.lock("g", "deployment d-1")
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
     os.close(root.lock("g", "deployment d-2"))
 
 
@@ -110,8 +115,7 @@ def test_a_running_agent_is_respected(root: DeploymentRoot, tmp_path: Path) -> N
     Path(root.agent_pid_file).parent.mkdir(parents=True)
     with subprocess.Popen(["codedeploy-agent: master", "600"], executable="/bin/sleep") as agent:
         Path(root.agent_pid_file).write_text(f"{agent.pid}\n")
-        while b"codedeploy" not in Path(f"/proc/{agent.pid}/cmdline").read_bytes():
-            time.sleep(0.01)
+        wait_until(lambda: b"codedeploy" in Path(f"/proc/{agent.pid}/cmdline").read_bytes(), "the agent runs")
         with pytest.raises(StateError, match="systemctl disable"):
             root.refuse_agent()
         agent.kill()

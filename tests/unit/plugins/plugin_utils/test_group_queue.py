@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.deployments import ELSEWHERE, GONE, GROUP_ID, deploy, request
 from support.processes import in_processes
-from support.waiting import LONGEST
+from support.waiting import LONGEST, wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployment_rollback import refuse_rollback
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
@@ -211,8 +210,7 @@ def test_many_processes_deploy_in_the_order_in_which_they_came(store: Store) -> 
 
     def let_go() -> None:
         own = open_store(store.location)
-        while len(waiting_controllers(own, GROUP_ID)) < PROCESSES:
-            time.sleep(0.02)
+        wait_until(lambda: len(waiting_controllers(own, GROUP_ID)) == PROCESSES, "all wait")
         stop_deployment(own, holding.deployment_id, current_owner())
 
     arguments = [(wait_and_deploy, store.location, number) for number in range(PROCESSES)]
