@@ -55,9 +55,8 @@ def _registered_plan(hosts: list[str], hostvars: Any, name: str) -> Mapping[str,
     for host in hosts:
         if host in hostvars:
             created = hostvars[host].get(name)
-            if created:
-                # All hosts have the same: the play registers it once.
-                return created.get("plan") or {}
+            if created and created.get("plan"):
+                return created["plan"]
     return {}
 
 
