@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -22,6 +21,7 @@ from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments 
     get_target,
     takes_part,
 )
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._former_deployment import FormerDeployments
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_deployment import InstanceDeployment
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_parameters import InstanceOptions
@@ -161,17 +161,15 @@ class ActionModule(ControllerAction):
             return {"changed": False, "skipped": True, "msg": NOT_PART}
         instance, options = Instance(self, task_vars, arguments["root"]), self._options(arguments)
         private, in_verdict = arguments["diff_private_files"], arguments["report_in_verdict"]
-        former = None
-        if arguments["former_deployment_id"]:
-            # Few instances have one.
-            from ansible_collections.agentless.codedeploy.plugins.plugin_utils._former_deployment import (
-                FormerDeployments,
-            )
 
+        def formers() -> FormerDeployments:
+            # Few instances have one.
             store = open_store(arguments["store"])
-            formers = FormerDeployments(store, deployment, name, instance, lambda: False, Display().display)
-            former = partial(formers.foreseen, arguments["former_deployment_id"])
-        return check_instance(name, instance, deployment, options, private, in_verdict, former)
+            return FormerDeployments(store, deployment, name, instance, lambda: False, Display().display)
+
+        return check_instance(
+            name, instance, deployment, options, private, in_verdict, formers, arguments["former_deployment_id"]
+        )
 
     @staticmethod
     def _another_application(name: str, wanted: str | None, deployed: str) -> str | None:

@@ -62,10 +62,11 @@ class RunningScript:
             os.ftruncate(self._descriptor, self._offset)
 
 
-def refuse_orphan(lock: str) -> None:
+def refuse_orphan(lock: str, end_overdue: bool = True) -> None:
     """Check that no script goes on which a killed call left; one that is past its time-out is ended.
 
     :param lock: what the lock file had when it was locked.
+    :param end_overdue: V(False) in check mode, which leaves such a script alone and takes it for ended.
     :raises BusyError: while such a script runs.
     """
     owner, _newline, rest = lock.partition("\n")
@@ -77,6 +78,8 @@ def refuse_orphan(lock: str) -> None:
     if not _lives(pid, since):
         return
     if time.time() >= deadline:
+        if not end_overdue:
+            return
         end_sessions(pid, lambda: time.sleep(POLL_SECONDS))
         limit = time.monotonic() + KILL_AFTER_SECONDS
         while _lives(pid, since) and time.monotonic() < limit:

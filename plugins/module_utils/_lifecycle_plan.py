@@ -13,6 +13,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Optional
 
+from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_process import refuse_orphan
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install import InstallError
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_diff import Differences
 from ansible_collections.agentless.codedeploy.plugins.module_utils._install_report import report
@@ -59,10 +60,12 @@ def plan_events(lifecycle: Lifecycle, temporary: str, diff: Optional[Dict[str, A
     :param temporary: a folder for the unpacked bundle; the caller removes it.
     :param diff: C(limit) and C(private) of C(Differences), V(None) for no differences.
     :raises StateError: when the CodeDeploy agent works on this instance.
+    :raises BusyError: while another deployment of the group runs here, or its script.
     """
     # As the real run: what is planned depends on it.
     os.umask(0o022)
     lifecycle.root.refuse_agent()
+    _refuse_busy(lifecycle)
     required = lifecycle.previous_appspec_required()
     if required:
         return dict(summary(lifecycle.events, []), previous_appspec_required=required)
@@ -72,6 +75,14 @@ def plan_events(lifecycle: Lifecycle, temporary: str, diff: Optional[Dict[str, A
         if not events.add(event):
             break
     return events.result()
+
+
+def _refuse_busy(lifecycle: Lifecycle) -> None:
+    """Refuse as the real run would that found another deployment of the group at work, or its script."""
+    lock = lifecycle.instructions.lock
+    if is_locked(lock):
+        raise lifecycle.root.busy(lifecycle.group_id)
+    refuse_orphan((read_file(lock) or b"").decode("utf-8", "replace"), end_overdue=False)
 
 
 class PlannedEvents:
@@ -93,10 +104,6 @@ class PlannedEvents:
     def check_root(self) -> None:
         """Find what would keep the real run from beginning."""
         root = self._lifecycle.root
-        lock = self._lifecycle.instructions.lock
-        if is_locked(lock):
-            holder = (read_file(lock) or b"").decode("utf-8", "replace").partition("\n")[0] or "another deployment"
-            self.problems.append(f"{holder} is in progress on this instance (lock {lock}); wait until it has ended")
         path = os.path.abspath(root.path)
         while not os.path.lexists(path):
             path = os.path.dirname(path)

@@ -247,15 +247,10 @@ class DeploymentRoot:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = _text(descriptor).partition("\n")[0].strip() or "another deployment"
             os.close(descriptor)
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
-            raise BusyError(
-                f"{holder} is in progress for deployment group {group_id} on this instance (lock {path}); "
-                "wait until it has ended, or stop it",
-                holder,
-            ) from None
+            raise self.busy(group_id) from None
         try:
             if check:
                 check(_text(descriptor))
@@ -265,6 +260,17 @@ class DeploymentRoot:
             os.close(descriptor)
             raise
         return descriptor
+
+    def busy(self, group_id: str) -> BusyError:
+        """Return what refuses a deployment while another one holds the group's lock."""
+        path = self.instructions(group_id).lock
+        text = (read_file(path) or b"").decode("utf-8", "replace")
+        holder = text.partition("\n")[0].strip() or "another deployment"
+        return BusyError(
+            f"{holder} is in progress for deployment group {group_id} on this instance (lock {path}); "
+            "wait until it has ended, or stop it",
+            holder,
+        )
 
     def refuse_agent(self) -> None:
         """Check that the CodeDeploy agent itself does not deploy here.

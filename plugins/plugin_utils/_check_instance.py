@@ -12,7 +12,12 @@ from typing import Any
 from ansible.utils.display import Display
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._check_mode import diff_parameters, group_plans
-from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import Instance, InstanceError
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._former_deployment import FormerDeployments
+from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance import (
+    Instance,
+    InstanceBusy,
+    InstanceError,
+)
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._instance_parameters import (
     InstanceOptions,
     bundle_of,
@@ -34,35 +39,40 @@ def check_instance(
     options: InstanceOptions,
     private: bool,
     in_verdict: bool,
-    former: Callable[[], tuple[str | None, str | None]] | None = None,
+    formers: Callable[[], FormerDeployments],
+    former_deployment_id: str | None = None,
 ) -> dict[str, Any]:
     """Return the result of a task of M(agentless.codedeploy.deploy_instance) in check mode.
 
     :param deployment: the recorded deployment, or one that has its attributes.
     :param private: show differences of files that others cannot read.
     :param in_verdict: leave it to the verdict to say what would happen.
-    :param former: FormerDeployments.foreseen(), when a former deployment may have been at work here.
+    :param formers: gives what earlier deployments have left here.
+    :param former_deployment_id: the newest that may have been at work here when it lost its controller.
     :raises AnsibleConnectionFailure: when the instance cannot be reached.
     """
     secrets = address_secrets(options.revision, options.revision_headers)
     try:
-        running, done = former() if former else (None, None)
+        running, done = formers().foreseen(former_deployment_id) if former_deployment_id else (None, None)
         if running or done:
             text = WOULD_WAIT.format(running) if running else NOTHING_LEFT.format(done)
-            outcome = {"plan": nothing_planned(text), "changed": bool(running), "failed_event": None}
-            return checked_result(name, outcome, options.destination_root, in_verdict)
+            return _nothing_checked(name, text, bool(running), options.destination_root, in_verdict)
         parameters = event_parameters(deployment, options, bundle_of(deployment, instance, options))
         parameters["events"] = of_the_module(parameters["events"])
         outcome = instance.start_events({**parameters, **diff_parameters(), "diff_private_files": private})
     except InstanceError as error:
+        if isinstance(error, InstanceBusy) and formers().would_wait(error):
+            text = WOULD_WAIT.format(error.deployment_id)
+            return _nothing_checked(name, text, True, options.destination_root, in_verdict)
         return {"changed": False, "failed": True, "msg": f"{name}: {hide(str(error), [*instance.secrets, *secrets])}"}
     result = checked_result(name, hide(outcome, [*instance.secrets, *secrets]), options.destination_root, in_verdict)
     return {**instance.extras, **result}
 
 
-def nothing_planned(warning: str) -> dict[str, Any]:
-    """Return the plan of an instance on which nothing is planned, and why."""
-    return {"files": None, "hooks": [], "problems": [], "warnings": [warning]}
+def _nothing_checked(name: str, warning: str, changed: bool, destination_root: str, in_verdict: bool) -> dict[str, Any]:
+    """Return a task's result where nothing was planned, and why."""
+    plan = {"files": None, "hooks": [], "problems": [], "warnings": [warning]}
+    return checked_result(name, {"plan": plan, "changed": changed, "failed_event": None}, destination_root, in_verdict)
 
 
 def checked_result(

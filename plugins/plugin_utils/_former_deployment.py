@@ -116,13 +116,22 @@ class FormerDeployments:
         :raises InstanceBusy: the record does not know the other deployment: somebody else deploys to the group.
         :raises StoppedWhileWaiting: when the deployment was stopped in the meantime.
         """
-        try:
-            former = get_deployment(self._store, busy.deployment_id, with_order=False)
-        except DoesNotExist:
-            raise busy from None
-        if former.deployment_id == self._deployment.deployment_id:
+        former = self._waited_for(busy)
+        if former is None:
             raise busy
         self.reconcile(former)
+
+    def would_wait(self, busy: InstanceBusy) -> bool:
+        """Say whether wait_until_free() would wait."""
+        return self._waited_for(busy) is not None
+
+    def _waited_for(self, busy: InstanceBusy) -> Deployment | None:
+        if busy.deployment_id == self._deployment.deployment_id:
+            return None
+        try:
+            return get_deployment(self._store, busy.deployment_id, with_order=False)
+        except DoesNotExist:
+            return None
 
     def reconcile(self, former: Deployment) -> FinishStatus | None:
         """Record the true result of a former deployment: its events go on without their controller.

@@ -50,13 +50,13 @@ class Deployments:
         scripts = dict.fromkeys(("AfterInstall", "ApplicationStart"), script)
         return Application(self._folder / version, version, **scripts).folder
 
-    def start(self, playbook: str, **variables: object) -> subprocess.Popen[str]:
+    def start(self, playbook: str, *arguments: str, **variables: object) -> subprocess.Popen[str]:
         """Start a playbook of the collection for the group."""
         given = {"deploy_group": "web", "deploy_config": "AllAtOnce", **variables}
-        arguments = self.controller.playbook_arguments(
-            f"agentless.codedeploy.{playbook}", self.fleet.inventory(), **given
+        whole = self.controller.playbook_arguments(
+            f"agentless.codedeploy.{playbook}", self.fleet.inventory(), *arguments, **given
         )
-        return self.controller.start("ansible-playbook", *arguments, PYTHONUNBUFFERED="1")
+        return self.controller.start("ansible-playbook", *whole, PYTHONUNBUFFERED="1")
 
     def deploy(self, revision: Path, exit_status: int = 0, **variables: object) -> None:
         """Deploy a revision."""
@@ -167,6 +167,10 @@ def test_the_next_deployment_waits_too(
         stops.append(str(controller.run("ansible-playbook", *arguments)))
 
     try:
+        checked = at_work.start("deploy", "--check", deploy_revision=third)
+        output = "".join(checked.communicate())
+        assert checked.returncode == 0, output
+        assert f"the lifecycle events of {failed} still run here and would be waited for" in output
         stopped = at_work.start("deploy", deploy_revision=third)
         output = at_work.when_all_wait(stopped, failed, stop)
         assert stopped.returncode == 2, output

@@ -16,7 +16,9 @@ from support.lifecycle_instance import Instance
 from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._hooks_process import start_time
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_log import read_lines
+from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_plan import plan_events, temporary_folder
 from ansible_collections.agentless.codedeploy.plugins.module_utils._state import BusyError, StateError
 
 
@@ -49,10 +51,21 @@ def orphan(instance: Instance, timeout: int, script: str, before: str = "true") 
     return result, int(note.read_text())
 
 
+def checked(instance: Instance, name: str, appspec: dict[str, Any]) -> dict[str, Any]:
+    """Return what check mode plans."""
+    with temporary_folder(str(instance.directory)) as folder:
+        plan: dict[str, Any] = plan_events(Lifecycle(instance.options(name, appspec)), folder, None)["plan"]
+    return plan
+
+
 def test_a_script_that_goes_on_keeps_others_out_and_is_named(instance: Instance) -> None:
     _result, pid = orphan(instance, 3600, f"until [ -e {instance.directory}/go ]; do sleep 0.1; done")
+    second = instance.revision("v2")
     with pytest.raises(BusyError) as refusal:
-        instance.deploy("v2", instance.revision("v2"))
+        instance.deploy("v2", second)
+    with pytest.raises(BusyError) as planned:
+        checked(instance, "v2", second)
+    assert str(planned.value) == str(refusal.value)
     text = str(refusal.value)
     assert refusal.value.deployment == "d-v1"
     assert f"script s.sh of AfterInstall of deployment d-v1 still runs as process {pid}" in text
@@ -102,6 +115,8 @@ def test_it_is_ended_after_its_time_out_whatever_it_does(instance: Instance) -> 
     appspec = instance.revision("v2")
     deadline = time.time() + 2
     wait_until(lambda: time.time() > deadline, "its time-out is over")
+    assert checked(instance, "v2", appspec)["problems"] == []
+    assert lives(pid), "check mode has ended a script"
     assert instance.deploy("v2", appspec)["status"] == "Succeeded"
     assert not lives(pid) and not lives(int(child.read_text()))
 

@@ -18,6 +18,7 @@ from support.install_trees import permission
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle import Lifecycle
 from ansible_collections.agentless.codedeploy.plugins.module_utils._lifecycle_process import run_detached
+from ansible_collections.agentless.codedeploy.plugins.module_utils._state import BusyError
 
 EVENTS = ["ApplicationStop", "DownloadBundle", "BeforeInstall", "Install", "AfterInstall"]
 SCRIPT = ("mode", 0o755, "#!/bin/sh\n")
@@ -138,8 +139,9 @@ def test_another_deployment_is_seen_without_being_disturbed(instance: Instance) 
     lock = instance.root / "deployment-instructions" / "g-lock"
     with lock.open("r+") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        problems = instance.check(options)["plan"]["problems"]
-    assert "deployment d-v1 is in progress on this instance" in problems[0]
+        with pytest.raises(BusyError, match="deployment d-v1 is in progress for deployment group g ") as refused:
+            instance.check(options)
+    assert refused.value.deployment == "d-v1"
     assert instance.check(options)["plan"]["problems"] == []
 
 
