@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from support.applications import Application, installed_version
 from support.aws_server import IMAGE, AwsServer
 from support.controller import Controller
 from support.local_fleet import LocalFleet
+from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import list_deployments
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
@@ -60,9 +60,7 @@ def test_suspended_refused_and_killed(
 
     killed = controller.start("ansible-playbook", *arguments)
     try:
-        while not (tmp_path / "started").exists():
-            assert killed.poll() is None, killed.communicate()[0]
-            time.sleep(0.05)
+        wait_until((tmp_path / "started").exists, "the script runs", killed)
         assert suspended() == {"AZRebalance", "Terminate"}
     finally:
         killed.kill()

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from support.applications import Application, installed_version
 from support.controller import Controller
 from support.local_fleet import LocalFleet
+from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import get_targets, list_deployments
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._store import open_store
@@ -96,11 +96,12 @@ def test_after_a_failure(controller: Controller, local_fleet: Callable[..., Loca
     )
     store = open_store(str(controller.store))
     try:
-        limit = time.monotonic() + LONGEST
-        while len(by_user := [one for one in list_deployments(store) if one.creator == "user"]) < 2:
-            assert time.monotonic() < limit and running.poll() is None
-            time.sleep(0.1)
-        identifier = by_user[0].deployment_id
+
+        def by_user() -> list[str]:
+            return [one.deployment_id for one in list_deployments(store) if one.creator == "user"]
+
+        wait_until(lambda: len(by_user()) == 2, "the second deployment is recorded", running)
+        identifier = by_user()[0]
         output = at_work.released_when_all_wait(running, identifier)
     finally:
         at_work.release.touch()
@@ -124,9 +125,7 @@ def test_after_a_stop_without_controller(
     at_work.deploy(at_work.revision("1", 'echo "the old version" >> {trace}'))
     running = at_work.start("deploy", deploy_revision=at_work.revision("2", HOLD), deploy_poll_after=0)
     try:
-        while not at_work.started.exists():
-            assert running.poll() is None, running.communicate()
-            time.sleep(0.1)
+        wait_until(at_work.started.exists, "the script runs", running)
         running.terminate()
         running.communicate()
         arguments = ["agentless.codedeploy.stop", "-e", "deploy_group=web", "-e", "stop_rollback=true"]

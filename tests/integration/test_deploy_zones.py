@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,9 +145,9 @@ def test_an_alarm_and_a_stop_while_it_bakes(
     def bakes(number: int) -> subprocess.Popen[str]:
         """Deploy, as the deployment of this number, up to where the first zone bakes."""
         running = controller.start("ansible-playbook", *arguments)
-        while [one.status for one in list_deployments(store)[:-number]] != ["Baking"]:
-            assert running.poll() is None, running.communicate()
-            time.sleep(0.1)
+        wait_until(
+            lambda: [one.status for one in list_deployments(store)[:-number]] == ["Baking"], "a zone bakes", running
+        )
         return running
 
     running = bakes(1)

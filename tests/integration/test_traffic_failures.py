@@ -9,7 +9,6 @@ import http.server
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from support.debian_packages import installable
 from support.light_hosts import LightHosts
 from support.load_balancers import Haproxy, Nginx, haproxy_on, nginx_on
 from support.local_fleet import LocalFleet
+from support.waiting import wait_until
 
 from ansible_collections.agentless.codedeploy.plugins.module_utils._haproxy_socket import answer
 from ansible_collections.agentless.codedeploy.plugins.plugin_utils._deployments import (
@@ -187,9 +187,7 @@ def test_failures_and_rollbacks(controller: Controller, local_fleet: Callable[..
 
 def stop_when(controller: Controller, started: Path, release: Path, running: subprocess.Popen[str]) -> str:
     """Stop the deployment when an instance has come to a place; returns the output of its run."""
-    while not started.exists():
-        assert running.poll() is None, running.communicate()[0]
-        time.sleep(0.05)
+    wait_until(started.exists, "an instance has come to that place", running)
     try:
         store = open_store(str(controller.store))
         stop(store, list_deployments(store)[0].deployment_id, current_owner())
