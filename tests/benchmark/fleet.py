@@ -74,7 +74,7 @@ class Side:
         collections = self._work / "collections"
         collections.mkdir()
         collection_loader.link_collection(str(collections))
-        self.controller = Controller(self._work / "controller", collections)
+        self.controller = Controller(self._work / "controller", collections, shortcuts=False)
         self._fleet = LocalFleet(INSTANCES, self._work / "fleet")
         for instance in self._fleet.names:
             (self._fleet.files(instance) / "srv").mkdir()

@@ -52,7 +52,7 @@ class Fleet:
         (work / "collections").mkdir()
         collection_loader.link_collection(str(work / "collections"))
         self._output = work / "output"
-        self._controller = Controller(work / "controller", work / "collections")
+        self._controller = Controller(work / "controller", work / "collections", shortcuts=False)
         self._fleet = LocalFleet(len(DURATIONS), work / "fleet")
         for name, duration in zip(self._fleet.names, DURATIONS, strict=True):
             (self._fleet.files(name) / "duration").write_text(str(duration))

@@ -51,7 +51,7 @@ def deploy(work: Path, count: int) -> Usage:
     (work / "controller").mkdir(parents=True)
     (work / "collections").mkdir()
     collection_loader.link_collection(str(work / "collections"))
-    controller = Controller(work / "controller", work / "collections")
+    controller = Controller(work / "controller", work / "collections", shortcuts=False)
     interpreter = work / "python"
     interpreter.write_text(INTERPRETER)
     interpreter.chmod(0o755)

@@ -21,7 +21,7 @@ def installed(tmp_path_factory, checkout):
     directory = tmp_path_factory.mktemp("built")
     collections, home = directory / "collections", directory / "home"
     home.mkdir()
-    user = Controller(home, collections)
+    user = Controller(home, collections, shortcuts=False)
     result = user.run("ansible-galaxy", "collection", "build", str(checkout), "--output-path", str(directory))
     assert result.rc == 0, result
     (archive,) = directory.glob("agentless-codedeploy-*.tar.gz")

@@ -48,14 +48,23 @@ class Controller:
     :param home: empty directory for everything that Ansible and the collection keep on the controller.
     :param collections_path: directory for ANSIBLE_COLLECTIONS_PATH.
     :param virtual_environment: environment whose ansible-playbook is used.
+    :param shortcuts: keep compiled code from run to run and look for results less often; not where cost is measured or
+        Ansible's own importing is a part of what is tested.
     """
 
-    def __init__(self, home: Path, collections_path: Path, virtual_environment: Path = THIS_ENVIRONMENT) -> None:
+    def __init__(
+        self,
+        home: Path,
+        collections_path: Path,
+        virtual_environment: Path = THIS_ENVIRONMENT,
+        *,
+        shortcuts: bool = True,
+    ) -> None:
         self.home = home
         self.store = home / "deployments.sqlite"
         configuration = home / "ansible.cfg"
         # Seconds between two looks for what workers have sent; Ansible's own costs a good part of a processor.
-        configuration.write_text("[defaults]\ninternal_poll_interval = 0.01\n")
+        configuration.write_text("[defaults]\ninternal_poll_interval = 0.01\n" if shortcuts else "")
         self._bin = virtual_environment / "bin"
         # The path of a socket has at most 108 characters, and home may be far down.
         self._sockets = Path(tempfile.mkdtemp(prefix="ssh-"))
@@ -70,7 +79,7 @@ class Controller:
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self._sockets),
             "ANSIBLE_SSH_TIMEOUT": "30",
             "CODEDEPLOY_STORE": str(self.store),
-            **compiling_once(),
+            **(compiling_once() if shortcuts else {}),
         }
 
     def run(self, command: str, *arguments: str, **environment: str) -> Result:
