@@ -72,8 +72,8 @@ def unknown_settings(own: Mapping[str, Any], settings: Iterable[str]) -> list[st
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    (in_snake_case,) = camel_dict_to_snake_dict({name: None})
-    alike = get_close_matches(in_snake_case, sorted(known), 1, 0.8)
+    in_snake_case = list(camel_dict_to_snake_dict({name: None}))
+    alike = get_close_matches(in_snake_case[0], sorted(known), 1, 0.8)
     return f" ({alike[0]}?)" if alike else ""
 
 

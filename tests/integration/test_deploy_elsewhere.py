@@ -143,8 +143,9 @@ def test_a_group_twice_where_hosts_go_alone(
 def test_a_loop_where_hosts_go_alone(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:
     # One place of the play, to which a host comes again and again.
     fleet = local_fleet(1)
-    one, two = applications(tmp_path, ApplicationStart="exit 0").values()
-    turns = [{key: role[key] for key in role if key.startswith("deploy_")} for role in (one, two, one)]
+    roles = applications(tmp_path, ApplicationStart="exit 0")
+    chosen = (roles[name] for name in ("One", "Two", "One"))
+    turns = [{key: role[key] for key in role if key.startswith("deploy_")} for role in chosen]
     variables = {f"deploy_{name}": f"{{{{ item.deploy_{name} }}}}" for name in ("application", "revision")}
     include = {"name": "Deploy", "ansible.builtin.include_role": {"name": DEPLOY}, "vars": variables, "loop": turns}
     site = playbook(
