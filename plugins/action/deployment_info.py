@@ -104,7 +104,7 @@ def _deployments(store: Store, arguments: dict[str, Any]) -> Answer:
     }
     asked = ("statuses", "creator", "next_token", "application_name", "deployment_group_name")
     filtered = any(arguments[name] for name in asked) or any((arguments["create_time_range"] or {}).values())
-    lines = overview_lines(found, filtered)
+    lines = overview_lines(found, store.location, filtered)
     if token:
         data["next_token"] = token
         lines += ["", f"more: -e status_next_token={token}"]

@@ -119,7 +119,7 @@ def stop_requested(store: Store, deployment_id: str) -> bool:
     with store.reading() as tx:
         row = tx.row("SELECT stop_requested_time FROM deployments WHERE deployment_id = %s", (deployment_id,))
     if row is None:
-        raise no_deployment(deployment_id)
+        raise no_deployment(tx, deployment_id)
     return row["stop_requested_time"] is not None
 
 

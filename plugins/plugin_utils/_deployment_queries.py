@@ -38,13 +38,13 @@ def read_deployment(tx: Transaction, deployment_id: str, with_order: bool = True
     """
     row = tx.row(f"{_DEPLOYMENT} WHERE deployment_id = %s", (deployment_id,))
     if row is None:
-        raise no_deployment(deployment_id)
+        raise no_deployment(tx, deployment_id)
     return _deployment(tx, row, with_order)
 
 
-def no_deployment(deployment_id: str) -> DoesNotExist:
+def no_deployment(tx: Transaction, deployment_id: str) -> DoesNotExist:
     """The error for an unknown deployment id."""
-    return DoesNotExist(f"There is no deployment {deployment_id} in the store.")
+    return DoesNotExist(f"There is no deployment {deployment_id} in the store {tx.location}.")
 
 
 def owner_of(row: Row) -> Owner:
@@ -157,7 +157,7 @@ def get_targets(store: Store, deployment_id: str, statuses: t.Sequence[TargetSta
     """
     with store.reading() as tx:
         if tx.row("SELECT 1 FROM deployments WHERE deployment_id = %s", (deployment_id,)) is None:
-            raise no_deployment(deployment_id)
+            raise no_deployment(tx, deployment_id)
         targets = tx.rows("SELECT * FROM targets WHERE deployment_id = %s ORDER BY position", (deployment_id,))
         events = tx.rows("SELECT * FROM lifecycle_events WHERE deployment_id = %s", (deployment_id,))
     of_instance: dict[str, list[Row]] = {}

@@ -51,7 +51,7 @@ def locked_deployment(tx: Transaction, deployment_id: str) -> Row:
     """
     row = tx.locked_row("SELECT * FROM deployments WHERE deployment_id = %s", (deployment_id,))
     if row is None:
-        raise no_deployment(deployment_id)
+        raise no_deployment(tx, deployment_id)
     return row
 
 

@@ -189,13 +189,14 @@ def instance_lines(target: Target) -> list[str]:
     return lines
 
 
-def overview_lines(deployments: Sequence[Deployment], filtered: bool = False) -> list[str]:
+def overview_lines(deployments: Sequence[Deployment], location: str, filtered: bool = False) -> list[str]:
     """Return one line for each deployment, newest first.
 
+    :param location: of the store.
     :param filtered: whether there may be others that were not asked for.
     """
     if not deployments:
-        return ["No such deployment is recorded." if filtered else "No deployment is recorded yet."]
+        return [f"No such deployment is recorded in {location}." if filtered else f"{location} has no deployment yet."]
     rows = [
         (
             deployment.deployment_id,

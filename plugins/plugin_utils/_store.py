@@ -44,7 +44,8 @@ class Transaction:
     ``after_commit`` is called with the store, in this process, once the transaction is on disk; it must not raise.
     """
 
-    def __init__(self, connection: t.Any, dialect: Dialect, clock: t.Callable[[], float]) -> None:
+    def __init__(self, location: str, connection: t.Any, dialect: Dialect, clock: t.Callable[[], float]) -> None:
+        self.location = location
         self._connection = connection
         self._dialect = dialect
         self._clock = clock
@@ -139,7 +140,7 @@ class Store:
             connection = self._begin(begin)
         try:
             with self._explained():
-                transaction = Transaction(connection, self._dialect, self._time)
+                transaction = Transaction(self.location, connection, self._dialect, self._time)
                 yield transaction
                 self._dialect.commit(connection)
         except BaseException:

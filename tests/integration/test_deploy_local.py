@@ -285,7 +285,7 @@ def test_status_as_text(controller: Controller, local_fleet: Fleets, tmp_path: P
     assert "[stdout]no answer" in one
     unknown = controller.run(*show, "-e", "deployment_id=d-AAAAAAAAA")
     assert unknown.rc == 2
-    assert "There is no deployment d-AAAAAAAAA" in unknown.stdout + unknown.stderr
+    assert f"There is no deployment d-AAAAAAAAA in the store {controller.store}." in unknown.stdout + unknown.stderr
 
 
 def test_revisions(controller: Controller, local_fleet: Fleets, tmp_path: Path) -> None:

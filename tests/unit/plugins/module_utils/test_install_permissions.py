@@ -252,7 +252,7 @@ class TestModesAndOwners:
 class TestAcls:
     """``setfacl`` and ``getfacl`` are the system's own (package acl)."""
 
-    @pytest.fixture(autouse=True, scope="class")
+    @pytest.fixture(autouse=True)
     def _programs(self) -> None:
         install_packages({"setfacl": "acl", "getfacl": "acl"})
 

@@ -232,7 +232,7 @@ def test_a_deployment_that_is_being_stopped_says_so(store: Store) -> None:
         "It is being stopped; instances in work come to their next event."
     ]
     assert deployment_info(stopping)["deployment_style"]["deployment_option"] == "WITH_TRAFFIC_CONTROL"
-    assert "InProgress, being stopped" in "\n".join(overview_lines([stopping]))
+    assert "InProgress, being stopped" in "\n".join(overview_lines([stopping], ""))
     finish_instance(store, deployment.deployment_id, "a", "Succeeded")
     ended = get_deployment(store, deployment.deployment_id)
     assert (ended.status, "deployment_status_messages" in deployment_info(ended)) == ("Stopped", False)
@@ -310,6 +310,13 @@ def test_the_audit_trail_can_be_filtered(store: Store, history: list[Deployment]
     assert audit_lines([]) == ["The audit trail has no such entry."]
 
 
+def test_an_overview_of_nothing_names_the_store() -> None:
+    assert overview_lines([], "/srv/record.sqlite") == ["/srv/record.sqlite has no deployment yet."]
+    assert overview_lines([], "/srv/record.sqlite", filtered=True) == [
+        "No such deployment is recorded in /srv/record.sqlite."
+    ]
+
+
 def test_the_overview_counts_instances_without_reading_their_names(store: Store, history: list[Deployment]) -> None:
-    lines = overview_lines(list_deployments(store, with_order=False))
+    lines = overview_lines(list_deployments(store, with_order=False), "")
     assert [line.split()[-4] for line in lines[1:]] == ["1/1", "0/2", "2/2"]

@@ -123,5 +123,5 @@ def test_a_controller_elsewhere_is_judged_by_the_clock_of_the_record(store: Stor
     ask_to_start(store, deployment.deployment_id, "a")
     stopped = stop(store, deployment.deployment_id, current_owner())
     assert (stopped.status, stopped.in_work, stopped.deployment.active) == ("Pending", ["a"], True)
-    assert "left by its controller" not in "\n".join(overview_lines([stopped.deployment]))
+    assert "left by its controller" not in "\n".join(overview_lines([stopped.deployment], ""))
     assert "Left by" not in str(deployment_info(stopped.deployment))
