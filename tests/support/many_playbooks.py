@@ -29,8 +29,6 @@ PLUGINS = {
     "filter_loader": [f"{COLLECTION}.deployment_plan"],
 }
 MODULES = ("ansible.executor.module_common", "ansible.executor.powershell.module_manifest")
-# Seconds between two looks for what workers have sent; Ansible's own costs much of a processor.
-POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,6 @@ def _wait(working: dict[int, int], statuses: dict[int, int]) -> None:
 
 def _import_early() -> None:
     """Run a small playbook in this process, so that forks have what it has loaded, and load what workers need."""
-    from ansible import constants
     from ansible.cli.playbook import PlaybookCLI
     from ansible.parsing import vault
     from ansible.utils import context_objects
@@ -94,7 +91,6 @@ def _import_early() -> None:
     inventory.write_text("all: {hosts: {one: {ansible_connection: local}}}")
     playbook = home / "first.yml"
     playbook.write_text("[{hosts: all, gather_facts: false, tasks: [{debug: {msg: \"{{ 'x' | default(1) }}\"}}]}]")
-    constants.DEFAULT_INTERNAL_POLL_INTERVAL = POLL_SECONDS
     PlaybookCLI(["ansible-playbook", "--inventory", str(inventory), str(playbook)]).run()
     # The next run, in a fork, is to have options and secrets of its own.
     context_objects.GlobalCLIArgs._Singleton__instance = None

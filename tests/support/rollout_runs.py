@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,19 +45,6 @@ def application(folder: Path) -> Path:
     return made.folder
 
 
-def _python_that_compiles_once(folder: Path) -> str:
-    """Make a Python for the instances that does not compile the same module again and again."""
-    compiled = folder / "compiled"
-    compiled.mkdir()
-    command = folder / "python"
-    sources = Path(__file__).with_name("compile_once")
-    command.write_text(
-        f'#!/bin/sh\nexport PYTHONPATH={sources} CODEDEPLOY_TEST_COMPILED={compiled}\nexec {sys.executable} "$@"\n'
-    )
-    command.chmod(0o755)
-    return str(command)
-
-
 class RolloutRuns:
     """Runs of the deploy playbook, each of one case with a fleet and a record of its own.
 
@@ -68,7 +54,6 @@ class RolloutRuns:
     def __init__(self, controller: Controller, folder: Path, cases: Sequence[RolloutCase]) -> None:
         self._controller = controller
         self._folder = folder
-        self._python = _python_that_compiles_once(folder)
         self._cases = [(case, self._fleet(number, case)) for number, case in enumerate(cases)]
         self._revision = application(folder / "revision")
 
@@ -86,7 +71,7 @@ class RolloutRuns:
         directory = self._folder / f"case{number}"
         directory.mkdir()
         (directory / "trace").touch()
-        fleet = LocalFleet(len(case.fates), directory, interpreter=self._python)
+        fleet = LocalFleet(len(case.fates), directory)
         for place, (name, fate) in enumerate(zip(fleet.names, case.fates, strict=True)):
             (fleet.files(name) / "fate").write_text(f"{fate}\n")
             if case.zoned:
